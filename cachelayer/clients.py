@@ -1,0 +1,53 @@
+"""Who is asking: the address of the client, looked up behind trusted proxies only."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+
+from django.conf import settings
+from django.http import HttpRequest
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_MAX_HOPS = 20
+
+
+@lru_cache(maxsize=8)
+def _networks(values: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(value, strict=False) for value in values)
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address that limits and counts apply to.
+
+    ``X-Forwarded-For`` is read from the right: each trusted proxy vouches for the hop before it, and the first hop
+    that is not a trusted proxy is the client. Everything further left was sent by that client and is ignored.
+    IPv6 clients count by their /64, which is what one subscriber is given.
+    """
+    trusted = _networks(tuple(settings.TRUSTED_PROXIES))
+    address = _parse(request.META.get("REMOTE_ADDR", ""))
+    if address is None:
+        return "unknown"
+    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")[-_MAX_HOPS:]
+    while hops and _is_trusted(address, trusted):
+        hop = _parse(hops.pop())
+        if hop is None:
+            break
+        address = hop
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _is_trusted(address: Address, trusted: tuple[Network, ...]) -> bool:
+    return any(address.version == network.version and address in network for network in trusted)

@@ -1,0 +1,270 @@
+"""The stored shape of a product, its validator, and the one place that converts to and from it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+from bson import ObjectId
+from bson.int64 import Int64
+
+from catalog.errors import InvalidProduct
+from catalog.products import AttributeValue, Product
+from catalog.search.index_keys import OrderKeys, index_terms, order_keys
+
+MAX_PRICE = 10**12
+"""Largest price in minor units; keeps the sort key within 64 bits."""
+MAX_STOCK = 2**31 - 1
+MAX_POPULARITY = 2**30 - 1
+MAX_TEXT = {"sku": 100, "name": 300, "brand": 100, "product_type": 100, "description": 20_000, "image_url": 2000}
+MAX_CATEGORY_DEPTH = 6
+MAX_ATTRIBUTES = 400
+MAX_ATTRIBUTE_NAME = 80
+MAX_ATTRIBUTE_TEXT = 2000
+_CURRENCY = re.compile(r"^[A-Z]{3}$")
+_NUL = "\x00"
+
+
+class ProductDocument(TypedDict):
+    """A document of the ``products`` collection.
+
+    ``terms`` and ``order`` are derived from the other fields by :func:`to_document` and serve the indexes alone.
+    """
+
+    _id: ObjectId
+    sku: str
+    name: str
+    brand: str
+    category: str
+    category_path: list[str]
+    product_type: str
+    description: str
+    price: Int64
+    currency: str
+    stock: int
+    rating: float
+    rating_count: int
+    popularity: int
+    attributes: dict[str, AttributeValue]
+    image_url: str
+    active: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    terms: list[str]
+    order: OrderKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductDraft:
+    """What a seed, an import or an editor says about a product; the rest is derived.
+
+    The fields are those of :class:`~catalog.products.Product`.
+    """
+
+    sku: str
+    name: str
+    price: int
+    currency: str
+    category_path: Sequence[str]
+    stock: int
+    brand: str = ""
+    product_type: str = ""
+    description: str = ""
+    rating: float = 0.0
+    rating_count: int = 0
+    popularity: int = 0
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    image_url: str = ""
+    active: bool = True
+    created_at: datetime | None = None
+
+
+def object_id_of(sku: str) -> ObjectId:
+    """Return the ``_id`` of a product: 96 bits of BLAKE2b over its sku.
+
+    A collection that is sharded on hashed ``_id`` can have no other unique index, so uniqueness of the sku has to
+    follow from uniqueness of ``_id``.
+    """
+    return ObjectId(hashlib.blake2b(sku.encode(), digest_size=12).digest())
+
+
+def validated(draft: ProductDraft) -> ProductDraft:
+    """Return ``draft`` if it can be stored; raise :class:`~catalog.errors.InvalidProduct` naming the field if not."""
+    for name, longest in MAX_TEXT.items():
+        value = getattr(draft, name)
+        if not isinstance(value, str):
+            raise InvalidProduct(name, "must be text")
+        if len(value) > longest:
+            raise InvalidProduct(name, f"has {len(value):,} characters, more than {longest:,}")
+        if _NUL in value:
+            raise InvalidProduct(name, "contains a NUL character")
+    for name in ("sku", "name"):
+        if not getattr(draft, name).strip():
+            raise InvalidProduct(name, "is missing")
+    _check_number("price", draft.price, MAX_PRICE)
+    _check_number("stock", draft.stock, MAX_STOCK)
+    _check_number("rating_count", draft.rating_count, MAX_STOCK)
+    _check_number("popularity", draft.popularity, MAX_POPULARITY)
+    if isinstance(draft.rating, bool) or not isinstance(draft.rating, int | float) or not 0 <= draft.rating <= 5:
+        raise InvalidProduct("rating", "must be a number from 0 to 5")
+    if not _CURRENCY.match(draft.currency):
+        raise InvalidProduct("currency", "must be an ISO 4217 code such as EUR")
+    if draft.image_url and not draft.image_url.startswith(("https://", "http://")):
+        raise InvalidProduct("image_url", "must start with https:// or http://")
+    _check_category(draft.category_path)
+    _check_attributes(draft.attributes)
+    return draft
+
+
+def to_document(draft: ProductDraft, *, now: datetime, version: int = 1) -> ProductDocument:
+    """Build the document to store, with everything the indexes need.
+
+    Args:
+        draft: a validated draft.
+        now: the time of the write, timezone-aware.
+        version: the version that this write creates.
+    """
+    identifier = object_id_of(draft.sku)
+    created_at = draft.created_at or now
+    # An inactive product has no terms, so no search can find it and no query needs a condition for it.
+    terms = (
+        index_terms(
+            name=draft.name,
+            brand=draft.brand,
+            category_path=draft.category_path,
+            product_type=draft.product_type,
+            in_stock=draft.stock > 0,
+        )
+        if draft.active
+        else []
+    )
+    return ProductDocument(
+        _id=identifier,
+        sku=draft.sku,
+        name=draft.name,
+        brand=draft.brand,
+        category=draft.category_path[-1],
+        category_path=list(draft.category_path),
+        product_type=draft.product_type,
+        description=draft.description,
+        price=Int64(draft.price),
+        currency=draft.currency,
+        stock=draft.stock,
+        rating=float(draft.rating),
+        rating_count=draft.rating_count,
+        popularity=draft.popularity,
+        attributes=dict(draft.attributes),
+        image_url=draft.image_url,
+        active=draft.active,
+        created_at=created_at,
+        updated_at=now,
+        version=version,
+        terms=terms,
+        order=order_keys(
+            identifier=identifier,
+            popularity=draft.popularity,
+            price=draft.price,
+            rating=draft.rating,
+            rating_count=draft.rating_count,
+            created_at=created_at,
+        ),
+    )
+
+
+def to_product(document: Mapping[str, Any]) -> Product:
+    """Return the product that a stored document describes."""
+    return Product(
+        id=str(document["_id"]),
+        sku=document["sku"],
+        name=document["name"],
+        brand=document["brand"],
+        category_path=tuple(document["category_path"]),
+        product_type=document["product_type"],
+        description=document["description"],
+        price=int(document["price"]),
+        currency=document["currency"],
+        stock=document["stock"],
+        rating=document["rating"],
+        rating_count=document["rating_count"],
+        popularity=document["popularity"],
+        attributes=document["attributes"],
+        image_url=document["image_url"],
+        active=document["active"],
+        created_at=_aware(document["created_at"]),
+        updated_at=_aware(document["updated_at"]),
+        version=document["version"],
+    )
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _check_number(name: str, value: object, largest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
+        raise InvalidProduct(name, f"must be a whole number from 0 to {largest:,}")
+
+
+def _check_category(path: Sequence[str]) -> None:
+    if not path or len(path) > MAX_CATEGORY_DEPTH:
+        raise InvalidProduct("category", f"must have from 1 to {MAX_CATEGORY_DEPTH} levels")
+    for name in path:
+        if not isinstance(name, str) or not name.strip() or len(name) > 100 or _NUL in name:
+            raise InvalidProduct("category", "each level must be a name of 1 to 100 characters")
+
+
+def _check_attributes(attributes: Mapping[str, AttributeValue]) -> None:
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise InvalidProduct("attributes", f"has {len(attributes)} entries, more than {MAX_ATTRIBUTES}")
+    for name, value in attributes.items():
+        if not name or len(name) > MAX_ATTRIBUTE_NAME or _NUL in name or name.startswith("$") or "." in name:
+            raise InvalidProduct("attributes", f"{name[:MAX_ATTRIBUTE_NAME]!r} cannot be the name of an attribute")
+        if isinstance(value, str) and (len(value) > MAX_ATTRIBUTE_TEXT or _NUL in value):
+            raise InvalidProduct("attributes", f"{name} is longer than {MAX_ATTRIBUTE_TEXT} characters or holds NUL")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidProduct("attributes", f"{name} is not a finite number")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InvalidProduct("attributes", f"{name} does not fit into 64 bits")
+        if not isinstance(value, str | int | float | bool):
+            raise InvalidProduct("attributes", f"{name} must be text, a number or true/false")
+
+
+_INTEGER = {"bsonType": ["int", "long"], "minimum": 0}
+_TEXT = {"bsonType": "string"}
+VALIDATOR: dict[str, Any] = {
+    "$jsonSchema": {
+        "bsonType": "object",
+        "required": [*ProductDocument.__annotations__],
+        "properties": {
+            "_id": {"bsonType": "objectId"},
+            "sku": {"bsonType": "string", "minLength": 1, "maxLength": MAX_TEXT["sku"]},
+            "name": {"bsonType": "string", "minLength": 1, "maxLength": MAX_TEXT["name"]},
+            "brand": _TEXT,
+            "category": _TEXT,
+            "category_path": {"bsonType": "array", "minItems": 1, "maxItems": MAX_CATEGORY_DEPTH, "items": _TEXT},
+            "product_type": _TEXT,
+            "description": _TEXT,
+            "price": {**_INTEGER, "maximum": MAX_PRICE},
+            "currency": {"bsonType": "string", "pattern": _CURRENCY.pattern},
+            "stock": _INTEGER,
+            "rating": {"bsonType": "double", "minimum": 0, "maximum": 5},
+            "rating_count": _INTEGER,
+            "popularity": {**_INTEGER, "maximum": MAX_POPULARITY},
+            "attributes": {"bsonType": "object"},
+            "image_url": _TEXT,
+            "active": {"bsonType": "bool"},
+            "created_at": {"bsonType": "date"},
+            "updated_at": {"bsonType": "date"},
+            "version": {**_INTEGER, "minimum": 1},
+            "terms": {"bsonType": "array", "items": _TEXT},
+            "order": {"bsonType": "object", "required": [*OrderKeys.__annotations__]},
+        },
+    }
+}
+"""JSON schema that MongoDB itself holds every writer to."""

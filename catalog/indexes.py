@@ -1,0 +1,69 @@
+"""The indexes of the catalogue, each with the query that it serves, and the validator of its collections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import IndexModel
+from pymongo.database import Database
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from catalog.documents import VALIDATOR
+
+PRODUCTS = "products"
+CATEGORIES = "categories"
+_INDEX_OPTIONS_CONFLICT = (85, 86)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index by name, with its keys and the query that needs it."""
+
+    collection: str
+    name: str
+    keys: tuple[tuple[str, int], ...]
+    serves: str
+
+    def model(self) -> IndexModel:
+        return IndexModel(list(self.keys), name=self.name)
+
+
+INDEXES = (
+    Index(PRODUCTS, "terms_popularity", (("terms", 1), ("order.popularity", -1)), "search and lists by relevance"),
+    Index(PRODUCTS, "terms_price", (("terms", 1), ("order.price", 1)), "search by price, up and down"),
+    Index(PRODUCTS, "terms_rating", (("terms", 1), ("order.rating", -1)), "search by rating"),
+    Index(PRODUCTS, "terms_newest", (("terms", 1), ("order.newest", -1)), "search by age"),
+    Index(CATEGORIES, "parent_count", (("parent", 1), ("product_count", -1)), "children of a category, largest first"),
+)
+
+
+class IndexConflict(RuntimeError):
+    """An index of this name exists with other keys; the message says how to replace it."""
+
+
+def ensure_collections(database: Database[dict[str, Any]]) -> None:
+    """Create the ``products`` collection with its validator, or bring an existing one's validator up to date."""
+    try:
+        database.create_collection(PRODUCTS, validator=VALIDATOR)
+    except CollectionInvalid:
+        database.command("collMod", PRODUCTS, validator=VALIDATOR)
+
+
+def ensure_indexes(database: Database[dict[str, Any]]) -> None:
+    """Create what is missing of :data:`INDEXES`; safe to run at any time and from several processes.
+
+    Raises:
+        IndexConflict: an index of the same name has other keys.
+    """
+    for collection in dict.fromkeys(index.collection for index in INDEXES):
+        models = [index.model() for index in INDEXES if index.collection == collection]
+        try:
+            database[collection].create_indexes(models)
+        except OperationFailure as error:
+            if error.code not in _INDEX_OPTIONS_CONFLICT:
+                raise
+            raise IndexConflict(
+                f"An index of {collection} differs from catalog/indexes.py ({error.details}). "
+                "Drop it in MongoDB and run the command again."
+            ) from error

@@ -1,0 +1,128 @@
+"""The connection to MongoDB: one client a process, bounded waits, every command in the trace.
+
+Pages must fail fast, so :func:`database` bounds each operation. Commands that load or build for minutes use
+:func:`command_database`, which bounds only the wait for a server.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from django.conf import settings
+from pymongo import MongoClient, monitoring
+from pymongo.database import Database
+from pymongo.errors import (
+    AutoReconnect,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from cachelayer.breaker import CircuitBreaker
+from cachelayer.trace import current_trace
+from catalog.errors import CatalogUnavailable
+
+Documents = Database[dict[str, Any]]
+
+breaker = CircuitBreaker(failure_threshold=2, retry_seconds=1.0)
+_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+_clients: dict[tuple[int, bool], MongoClient[dict[str, Any]]] = {}
+_lock = threading.Lock()
+
+
+class _CommandSpans(monitoring.CommandListener):
+    """Adds each MongoDB command of a request to its trace, with the time that the driver measured."""
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        self._add(event)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        self._add(event)
+
+    def _add(self, event: monitoring.CommandSucceededEvent | monitoring.CommandFailedEvent) -> None:
+        trace = current_trace()
+        if trace is not None:
+            trace.add_finished("mongodb", event.duration_micros / 1000, event.command_name)
+
+
+def _client(*, bounded: bool) -> MongoClient[dict[str, Any]]:
+    # A client must not be carried across fork(): its threads and locks would stay behind.
+    key = (os.getpid(), bounded)
+    client = _clients.get(key)
+    if client is None:
+        with _lock:
+            client = _clients.get(key)
+            if client is None:
+                client = _clients[key] = _connect(bounded=bounded)
+    return client
+
+
+def _connect(*, bounded: bool) -> MongoClient[dict[str, Any]]:
+    if not settings.MONGO_URI:
+        raise CatalogUnavailable(
+            "No MongoDB is known: run `manage.py up` in another terminal, or set MONGO_URI (and REDIS_URL)."
+        )
+    options: dict[str, Any] = {"serverSelectionTimeoutMS": settings.MONGO_TIMEOUT_MS if bounded else 5000}
+    if bounded:
+        options |= {"timeoutMS": settings.MONGO_TIMEOUT_MS, "connectTimeoutMS": settings.MONGO_TIMEOUT_MS}
+    return MongoClient(
+        settings.MONGO_URI,
+        appname="speedscale" if bounded else "speedscale-command",
+        event_listeners=[_CommandSpans()] if bounded else [],
+        **options,
+    )
+
+
+def database() -> Documents:
+    """Return the database for requests: each operation ends within ``MONGO_TIMEOUT_MS``."""
+    return _client(bounded=True).get_database(settings.MONGO_DB, codec_options=_CODEC)
+
+
+def command_database() -> Documents:
+    """Return the database for management commands, whose operations may take long."""
+    return _client(bounded=False).get_database(settings.MONGO_DB, codec_options=_CODEC)
+
+
+@contextmanager
+def reading() -> Iterator[Documents]:
+    """Give the database for a request's reads; driver errors become :class:`~catalog.errors.CatalogUnavailable`.
+
+    After repeated failures the circuit opens, and requests fail at once instead of piling up in threads.
+    """
+    if not breaker.allows():
+        raise CatalogUnavailable(breaker.reason)
+    try:
+        yield database()
+    except (ConnectionFailure, ServerSelectionTimeoutError, AutoReconnect, NetworkTimeout, ExecutionTimeout) as error:
+        breaker.record_failure(_reason(error))
+        raise CatalogUnavailable(_reason(error)) from error
+    except OperationFailure:
+        raise  # The server is well and our query is wrong: a bug, to be seen as one.
+    except PyMongoError as error:
+        raise CatalogUnavailable(_reason(error)) from error
+    else:
+        breaker.record_success()
+
+
+def ping() -> None:
+    """Ask MongoDB for a sign of life; raise :class:`~catalog.errors.CatalogUnavailable` without one."""
+    try:
+        database().command("ping")
+    except PyMongoError as error:
+        raise CatalogUnavailable(_reason(error)) from error
+    breaker.record_success()
+
+
+def _reason(error: PyMongoError) -> str:
+    return f"{type(error).__name__}: {error}".partition(", Timeout:")[0][:200]

@@ -1,0 +1,183 @@
+"""What a client asks of search: parsed, checked, and put into one canonical form."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+
+from catalog.errors import InvalidParameter
+from catalog.search.cursor import Cursor, decode_cursor
+from catalog.search.index_keys import slug
+
+MAX_QUERY_LENGTH = 100
+MAX_FILTER_LENGTH = 200
+PAGE_SIZE = 20
+_MAX_PRICE = Decimal(10**10)
+_PLAIN_KEY = re.compile(r"^[a-z0-9 ]{1,60}$")
+_TRUE = frozenset({"1", "true", "on", "yes"})
+_FALSE = frozenset({"", "0", "false", "off", "no"})
+
+
+class Sort(Enum):
+    """The orders in which results can be asked for; the values are those of the ``sort`` parameter."""
+
+    RELEVANCE = "relevance"
+    PRICE_ASC = "price_asc"
+    PRICE_DESC = "price_desc"
+    RATING = "rating"
+    NEWEST = "newest"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A search in canonical form; equal requests have equal cache keys.
+
+    Attributes:
+        query: what was typed, in composed Unicode, lower case and with single spaces; may be empty.
+        category: key of a category such as ``accessories/mice``, or empty.
+        brand: slug of a brand, or empty.
+        min_price: lowest price in minor units, or ``None``.
+        max_price: highest price in minor units, or ``None``.
+        after: where the page before this one ended, or ``None`` for the first page.
+    """
+
+    query: str = ""
+    category: str = ""
+    brand: str = ""
+    min_price: int | None = None
+    max_price: int | None = None
+    in_stock: bool = False
+    sort: Sort = Sort.RELEVANCE
+    after: Cursor | None = None
+    limit: int = PAGE_SIZE
+
+    @property
+    def has_filters(self) -> bool:
+        return bool(
+            self.category or self.brand or self.in_stock or self.min_price is not None or self.max_price is not None
+        )
+
+    def first_page(self) -> SearchRequest:
+        return replace(self, after=None)
+
+    def cache_key(self) -> str:
+        """Return the key under which the answer is cached: readable while the query is short and plain."""
+        parts = [
+            f"{name}={value}"
+            for name, value in (
+                ("category", self.category),
+                ("brand", self.brand),
+                ("min", self.min_price),
+                ("max", self.max_price),
+                ("stock", "in" if self.in_stock else ""),
+                ("sort", "" if self.sort is Sort.RELEVANCE else self.sort.value),
+                ("after", self.after.encoded() if self.after else ""),
+                ("limit", "" if self.limit == PAGE_SIZE else self.limit),
+            )
+            if value not in ("", None)
+        ]
+        if not parts and _PLAIN_KEY.match(self.query):
+            return f"search:{self.query}"
+        whole = "|".join([self.query, *parts])
+        if len(whole) <= 60 and re.match(r"^[a-z0-9 |=/_-]+$", whole):
+            return f"search:{whole}"
+        return f"search:#{hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()}"
+
+
+def parse_search_request(
+    parameters: Mapping[str, str], *, query_field: str, query_required: bool, minor_per_major: int = 100
+) -> SearchRequest:
+    """Build a request from the parameters of a URL.
+
+    Args:
+        parameters: decoded parameters, one value each; unknown ones are ignored.
+        query_field: name of the parameter that holds the query.
+        query_required: whether an empty query is an error.
+        minor_per_major: minor units in one unit of the prices that people type.
+
+    Raises:
+        InvalidParameter: a value cannot be used; names the field.
+    """
+    query = normalise_query(parameters.get(query_field, ""), field=query_field)
+    if query_required and not query:
+        raise InvalidParameter(query_field, f"Give 1 to {MAX_QUERY_LENGTH} characters to search for.")
+    low = _price(parameters, "min_price", minor_per_major)
+    high = _price(parameters, "max_price", minor_per_major)
+    if low is not None and high is not None and low > high:
+        raise InvalidParameter("min_price", "The lowest price is above the highest.")
+    sort = _sort(parameters.get("sort", ""))
+    after = parameters.get("after", "")
+    return SearchRequest(
+        query=query,
+        category=_category(parameters.get("category", "")),
+        brand=_brand(parameters.get("brand", "")),
+        min_price=low,
+        max_price=high,
+        in_stock=_flag(parameters.get("in_stock", "")),
+        sort=sort,
+        after=decode_cursor(after, sort=sort.value) if after else None,
+    )
+
+
+def normalise_query(text: str, *, field: str = "query") -> str:
+    """Return what was typed in the form that is cached, counted and shown as trending."""
+    if len(text) > MAX_QUERY_LENGTH:
+        raise InvalidParameter(field, f"Search for at most {MAX_QUERY_LENGTH} characters; these are {len(text):,}.")
+    if "\x00" in text:
+        raise InvalidParameter(field, "A NUL character cannot be searched for.")
+    composed = unicodedata.normalize("NFKC", text).lower()
+    printable = "".join(char if unicodedata.category(char)[0] not in "CZ" else " " for char in composed)
+    return " ".join(printable.split())
+
+
+def _category(text: str) -> str:
+    if not text.strip():
+        return ""
+    if len(text) > MAX_FILTER_LENGTH:
+        raise InvalidParameter("category", "No category has such a long name.")
+    return "/".join(slug(level) for level in text.split("/"))
+
+
+def _brand(text: str) -> str:
+    if not text.strip():
+        return ""
+    if len(text) > MAX_FILTER_LENGTH:
+        raise InvalidParameter("brand", "No brand has such a long name.")
+    return slug(text)
+
+
+def _price(parameters: Mapping[str, str], field: str, minor_per_major: int) -> int | None:
+    text = parameters.get(field, "").strip()
+    if not text:
+        return None
+    if len(text) > 20:
+        raise InvalidParameter(field, "Give a price as a number, such as 49.90.")
+    try:
+        value = Decimal(text.replace(",", "."))
+    except InvalidOperation:
+        raise InvalidParameter(field, "Give a price as a number, such as 49.90.") from None
+    if not value.is_finite() or not 0 <= value <= _MAX_PRICE:
+        raise InvalidParameter(field, f"Give a price from 0 to {_MAX_PRICE:,}.")
+    return int(value * minor_per_major)
+
+
+def _sort(text: str) -> Sort:
+    try:
+        return Sort(text.strip().lower() or Sort.RELEVANCE.value)
+    except ValueError:
+        known = ", ".join(sort.value for sort in Sort)
+        raise InvalidParameter("sort", f"Sort by one of {known}.") from None
+
+
+def _flag(text: str) -> bool:
+    value = text.strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise InvalidParameter("in_stock", "Say true or false.")

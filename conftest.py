@@ -1,0 +1,92 @@
+"""Shared by all tests: real servers, started once for the run, one database a worker.
+
+The process that starts pytest starts the servers and hands their addresses to the workers of pytest-xdist through
+the environment, before Django reads its settings.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from speedscale.embedded.mongod import MongodServer
+from speedscale.embedded.redis import RedisServer
+
+_started: list[MongodServer | RedisServer] = []
+_directory: Path | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    del config
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        _start_servers()
+    number = int(worker.removeprefix("gw") or 0)
+    os.environ["MONGO_DB"] = f"speedscale_w{number}"
+    os.environ["REDIS_URL"] = f"{os.environ['SPEEDSCALE_TEST_REDIS']}/{number + 1}"
+
+
+def _start_servers() -> None:
+    global _directory
+    _directory = Path(tempfile.mkdtemp(prefix="speedscale-tests-"))
+    mongod = MongodServer(_directory / "mongodb", cache_mb=256)
+    _started.append(mongod)
+    redis_server = RedisServer(_directory / "redis", maxmemory_mb=128)
+    _started.append(redis_server)
+    os.environ.update(
+        MONGO_URI=mongod.uri,
+        SPEEDSCALE_TEST_REDIS=redis_server.url.rsplit("/", 1)[0],
+        DATA_DIR=str(_directory / "data"),
+        SECRET_KEY="only-for-tests-" + "x" * 40,
+        DEBUG="false",
+        HTTPS="false",
+        ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+        RATE_LIMIT_SEARCH="",
+        LOG_LEVEL="WARNING",
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    del config
+    while _started:
+        _started.pop().stop()
+    if _directory is not None:
+        shutil.rmtree(_directory, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def empty_caches() -> Iterator[None]:
+    """Every test starts with cold caches and closed circuits."""
+    from cachelayer import engine, leaderboard
+    from cachelayer import redis as redis_door
+    from catalog import mongo
+    from django_redis import get_redis_connection
+
+    client: Any = get_redis_connection("default")
+    for key in client.scan_iter(count=1000):
+        client.delete(key)
+    engine.clear_local()
+    leaderboard.forget_votes()
+    redis_door.breaker.record_success()
+    mongo.breaker.record_success()
+    yield
+
+
+@pytest.fixture
+def products_db() -> Iterator[Any]:
+    """An empty catalogue with its validator and indexes."""
+    from catalog import mongo
+    from catalog.indexes import CATEGORIES, PRODUCTS, ensure_collections, ensure_indexes
+
+    database = mongo.command_database()
+    ensure_collections(database)
+    ensure_indexes(database)
+    for name in (PRODUCTS, CATEGORIES):
+        database[name].delete_many({})
+    yield database

@@ -1,0 +1,229 @@
+"""Settings, read from the environment. Every variable is listed in README.md with its default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from speedscale.embedded.state import read_endpoints
+from speedscale.env import Env
+from speedscale.secret import resolve_secret_key
+
+env = Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = env.path("DATA_DIR", BASE_DIR / ".data")
+DEBUG = env.boolean("DEBUG", False)
+
+# --- Servers -----------------------------------------------------------------------------------------------
+# Explicit addresses win. Without them, the embedded servers that `manage.py up` started in DATA_DIR are used.
+_endpoints = read_endpoints(DATA_DIR)
+EMBEDDED = not env.is_set("MONGO_URI")
+MONGO_URI = env.url("MONGO_URI", ("mongodb", "mongodb+srv"), _endpoints.mongo_uri)
+MONGO_DB = env.text("MONGO_DB", "speedscale")
+REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"), _endpoints.redis_url)
+
+HOST = env.text("HOST", "127.0.0.1")
+PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
+WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256)
+WEB_THREADS = env.integer("WEB_THREADS", 8, minimum=1, maximum=256)
+
+# --- Security ----------------------------------------------------------------------------------------------
+SECRET_KEY = resolve_secret_key(env, data_dir=DATA_DIR, may_create=EMBEDDED or DEBUG)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+IMAGE_HOSTS = env.hosts("IMAGE_HOSTS")
+# On by default as soon as the process talks to a deployment of its own, off on a developer's machine.
+HTTPS = env.boolean("HTTPS", not EMBEDDED and not DEBUG)
+
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^health$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [
+            SELF,
+            "data:",
+            *(f"https://{host}" for host in IMAGE_HOSTS),
+            *(f"http://{host}" for host in IMAGE_HOSTS),
+        ],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+
+# --- Application -------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "speedscale.apps.SpeedScaleConfig",
+    "recommender",
+    "catalog.apps.CatalogConfig",
+    "cachelayer.apps.CacheLayerConfig",
+    "speedscale.apps.MongoAdminConfig",
+    "speedscale.apps.MongoAuthConfig",
+    "speedscale.apps.MongoContentTypesConfig",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "cachelayer.middleware.TraceMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "speedscale.errors.ServiceErrorMiddleware",
+]
+ROOT_URLCONF = "speedscale.urls"
+WSGI_APPLICATION = "speedscale.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = True
+
+# --- Databases and caches ----------------------------------------------------------------------------------
+DATABASES = {
+    "default": {
+        "ENGINE": "django_mongodb_backend",
+        "HOST": MONGO_URI or "mongodb://127.0.0.1:27017",
+        "NAME": MONGO_DB,
+        "OPTIONS": {"serverSelectionTimeoutMS": 1500, "connectTimeoutMS": 1500, "appname": "speedscale-accounts"},
+    }
+}
+DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+MIGRATION_MODULES = {
+    "admin": "speedscale.migrations.admin",
+    "auth": "speedscale.migrations.auth",
+    "contenttypes": "speedscale.migrations.contenttypes",
+}
+MONGO_TIMEOUT_MS = 1500
+"""Longest wait for a usable MongoDB server and for one reply, in milliseconds."""
+
+REDIS_TIMEOUT_SECONDS = 0.05
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL or "redis://127.0.0.1:6379/0",
+        "KEY_PREFIX": "speedscale",
+        "VERSION": 1,
+        "OPTIONS": {
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "IGNORE_EXCEPTIONS": True,
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            # One immediate second attempt heals a pooled connection that a restarted server has closed;
+            # a timeout is not tried again, so a hung server costs one timeout.
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))},
+        },
+    }
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+CACHE_TTL_SEARCH = env.integer("CACHE_TTL_SEARCH", 60, minimum=1, maximum=86_400)
+CACHE_TTL_PRODUCT = env.integer("CACHE_TTL_PRODUCT", 300, minimum=1, maximum=86_400)
+CACHE_TTL_SIMILAR = env.integer("CACHE_TTL_SIMILAR", 120, minimum=1, maximum=86_400)
+CACHE_L1_SECONDS = env.integer("CACHE_L1_SECONDS", 2, minimum=0, maximum=60)
+RATE_LIMIT_SEARCH = env.rate("RATE_LIMIT_SEARCH", "60/minute")
+
+SEED_TARGET = env.integer("SEED_TARGET", 2000, minimum=0, maximum=100_000_000)
+AUTO_SEED = env.boolean("AUTO_SEED", True)
+
+# --- Static files ------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_MAX_AGE = 3600
+
+# --- API ---------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": [
+        "catalog.api.renderers.OrjsonRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "catalog.api.problems.problem_response",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SpeedScale API",
+    "DESCRIPTION": "Products, search and recommendations. Every answer says where it came from and how long it took.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Logging -----------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "pymongo": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,17 @@
+"""The WSGI entry point that gunicorn serves."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.wsgi import get_wsgi_application
+
+from speedscale.env import EnvError
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "speedscale.settings")
+try:
+    application = get_wsgi_application()
+except EnvError as error:
+    print(f"configuration: {error}", file=sys.stderr)  # noqa: T201  (a line for the operator, not a traceback)
+    sys.exit(78)
