@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class CacheLayerConfig(AppConfig):
     name = "cachelayer"
     verbose_name = "Cache layer"
+
+    def ready(self) -> None:
+        from cachelayer.health import ping_redis, register_probe
+
+        register_probe("redis", ping_redis, required=False)

@@ -64,3 +64,13 @@ def run(operation: Callable[[Any], T], *, name: str = "redis") -> T:
 
 def _reason(error: redis.RedisError) -> str:
     return f"{type(error).__name__}: {error}"[:200]
+
+
+def ping() -> None:
+    """Ask for a sign of life whatever the circuit says; raise :class:`RedisUnavailable` without one."""
+    try:
+        get_redis_connection("default").ping()
+    except redis.RedisError as error:
+        breaker.record_failure(_reason(error))
+        raise RedisUnavailable(_reason(error)) from error
+    breaker.record_success()

@@ -27,6 +27,7 @@ from pymongo.errors import (
 )
 
 from cachelayer.breaker import CircuitBreaker
+from cachelayer.health import ProbeFailed
 from cachelayer.trace import current_trace
 from catalog.errors import CatalogUnavailable
 
@@ -115,14 +116,14 @@ def reading() -> Iterator[Documents]:
         breaker.record_success()
 
 
-def ping() -> None:
-    """Ask MongoDB for a sign of life; raise :class:`~catalog.errors.CatalogUnavailable` without one."""
+def probe() -> None:
+    """Ask MongoDB for a sign of life, past the circuit breaker, and close the circuit when there is one."""
     try:
         database().command("ping")
-    except PyMongoError as error:
-        raise CatalogUnavailable(_reason(error)) from error
+    except (PyMongoError, CatalogUnavailable) as error:
+        raise ProbeFailed(_reason(error)) from error
     breaker.record_success()
 
 
-def _reason(error: PyMongoError) -> str:
+def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".partition(", Timeout:")[0][:200]

@@ -1,0 +1,187 @@
+"""Reads of the catalogue: the queries that requests run on MongoDB. Returns products, never documents or cursors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from pymongo.errors import ExecutionTimeout
+
+from catalog import mongo
+from catalog.documents import to_product
+from catalog.errors import ProductNotFound
+from catalog.indexes import CATEGORIES, PRODUCTS
+from catalog.products import Product
+from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, category_key, category_term
+from catalog.search.plan import TOTAL_CAP, SearchPlan
+
+_NOT_NEEDED_BY_PAGES = {"terms": 0, "order": 0}
+_COUNT_BUDGET_MS = 100
+_FACET_BUDGET_MS = 200
+FACET_SAMPLE = 2_000
+"""Facet values are counted over at most this many results, the first in order of relevance."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundProduct:
+    """A result with the sort key that a cursor needs."""
+
+    product: Product
+    order_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of results: exact, or at least that many."""
+
+    value: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value that results can be narrowed to, and how many of the counted results have it."""
+
+    key: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Values by facet; ``exact`` tells whether all results were counted, or only the first of them."""
+
+    brands: tuple[FacetValue, ...]
+    categories: tuple[FacetValue, ...]
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A node of the category tree with the number of active products below it."""
+
+    key: str
+    name: str
+    path: tuple[str, ...]
+    parent: str
+    product_count: int
+
+
+def get_product(product_id: str) -> Product:
+    """Return an active product; raise :class:`~catalog.errors.ProductNotFound` without one."""
+    try:
+        identifier = ObjectId(product_id)
+    except (InvalidId, TypeError):
+        raise ProductNotFound(product_id[:40]) from None
+    with mongo.reading() as database:
+        document = database[PRODUCTS].find_one({"_id": identifier, "active": True}, _NOT_NEEDED_BY_PAGES)
+    if document is None:
+        raise ProductNotFound(product_id)
+    return to_product(document)
+
+
+def find_page(plan: SearchPlan, *, limit: int) -> list[FoundProduct]:
+    """Return the next ``limit`` results of a plan, in its order."""
+    with mongo.reading() as database:
+        cursor = (
+            database[PRODUCTS]
+            .find(plan.page_filter, {"terms": 0})
+            .sort([(plan.order_field, plan.direction)])
+            .hint(plan.hint)
+            .limit(limit)
+        )
+        documents = list(cursor)
+    key = plan.order_field.removeprefix("order.")
+    return [FoundProduct(to_product(document), int(document["order"][key])) for document in documents]
+
+
+def count_results(plan: SearchPlan) -> Count:
+    """Count all results of a plan, up to :data:`~catalog.search.plan.TOTAL_CAP` and within a bounded time."""
+    with mongo.reading() as database:
+        try:
+            value = database[PRODUCTS].count_documents(
+                plan.filter, hint=plan.hint, limit=TOTAL_CAP + 1, maxTimeMS=_COUNT_BUDGET_MS
+            )
+        except ExecutionTimeout:
+            return Count(0, exact=False)
+    return Count(min(value, TOTAL_CAP), exact=value <= TOTAL_CAP)
+
+
+def count_facets(plan: SearchPlan, *, values: int = 12) -> Facets:
+    """Count brands and categories over the first :data:`FACET_SAMPLE` results."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": plan.filter},
+        {"$sort": {plan.order_field: plan.direction}},
+        {"$limit": FACET_SAMPLE + 1},
+        {"$group": {"_id": {"brand": "$brand", "path": "$category_path"}, "count": {"$sum": 1}}},
+    ]
+    with mongo.reading() as database:
+        try:
+            rows = list(database[PRODUCTS].aggregate(pipeline, hint=plan.hint, maxTimeMS=_FACET_BUDGET_MS))
+        except ExecutionTimeout:
+            return Facets((), (), exact=False)
+    brands: dict[str, int] = {}
+    categories: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        group, count = row["_id"], row["count"]
+        path = tuple(group["path"])
+        categories[path] = categories.get(path, 0) + count
+        if group["brand"]:
+            brands[group["brand"]] = brands.get(group["brand"], 0) + count
+    return Facets(
+        brands=_largest(((brand, brand, count) for brand, count in brands.items()), values),
+        categories=_largest(((category_key(path), path[-1], count) for path, count in categories.items()), values),
+        exact=sum(row["count"] for row in rows) <= FACET_SAMPLE,
+    )
+
+
+def _largest(rows: Iterable[tuple[str, str, int]], limit: int) -> tuple[FacetValue, ...]:
+    ranked = sorted(rows, key=lambda row: (-row[2], row[1]))
+    return tuple(FacetValue(key=key, label=label, count=count) for key, label, count in ranked[:limit])
+
+
+def list_products(*, order: str, limit: int, category: str = "", in_stock: bool = True) -> list[Product]:
+    """Return the first products by a stored order (``popularity`` or ``newest``), optionally of one category."""
+    wanted = [category_term(category)] if category else [ANY_TERM]
+    if in_stock:
+        wanted.append(IN_STOCK_TERM)
+    with mongo.reading() as database:
+        documents = list(
+            database[PRODUCTS]
+            .find({"terms": {"$all": wanted}}, _NOT_NEEDED_BY_PAGES)
+            .sort([(f"order.{order}", -1)])
+            .hint(f"terms_{order}")
+            .limit(limit)
+        )
+    return [to_product(document) for document in documents]
+
+
+def list_categories(*, parent: str = "", limit: int = 50) -> list[Category]:
+    """Return the children of a category, largest first; those of ``""`` are the top categories."""
+    with mongo.reading() as database:
+        documents = list(
+            database[CATEGORIES]
+            .find({"parent": parent, "product_count": {"$gt": 0}})
+            .sort([("product_count", -1)])
+            .limit(limit)
+        )
+    return [_category(document) for document in documents]
+
+
+def estimated_product_count() -> int:
+    """Return about how many products are stored, from the collection's metadata."""
+    with mongo.reading() as database:
+        return database[PRODUCTS].estimated_document_count()
+
+
+def _category(document: Mapping[str, Any]) -> Category:
+    return Category(
+        key=document["_id"],
+        name=document["name"],
+        path=tuple(document["path"]),
+        parent=document["parent"],
+        product_count=document["product_count"],
+    )

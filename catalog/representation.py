@@ -1,0 +1,77 @@
+"""The product as clients see it: the JSON of the API, which is also what is cached and what pages are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict
+from urllib.parse import quote
+
+from catalog.products import AttributeValue, Product
+from catalog.search.index_keys import slug
+
+_MINOR_DIGITS = {"BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3, "CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0}
+
+
+class ProductJSON(TypedDict):
+    """A product in an answer. ``price`` is in major units of ``currency``; times are ISO 8601 in UTC."""
+
+    _id: str
+    sku: str
+    name: str
+    brand: str
+    category: str
+    categoryPath: list[str]
+    productType: str
+    description: str
+    price: float
+    currency: str
+    inStock: bool
+    stock: int
+    rating: float
+    ratingCount: int
+    attributes: Mapping[str, AttributeValue]
+    imageUrl: str
+    createdAt: str
+    updatedAt: str
+    version: int
+
+
+def minor_digits(currency: str) -> int:
+    """Return how many decimals amounts of ``currency`` have (ISO 4217)."""
+    return _MINOR_DIGITS.get(currency, 2)
+
+
+def major_units(amount: int, currency: str) -> float:
+    """Return an amount given in minor units as people write it: 4999 EUR is 49.99."""
+    digits = minor_digits(currency)
+    return round(amount / 10**digits, digits) if digits else float(amount)
+
+
+def drawn_picture_path(product: Product) -> str:
+    """Return the path of the picture that is drawn for a product which has none of its own."""
+    return f"/pictures/{quote(slug(product.product_type or product.category))}/{quote(slug(product.brand))}.svg"
+
+
+def product_json(product: Product) -> ProductJSON:
+    """Return the JSON form of a product."""
+    return ProductJSON(
+        _id=product.id,
+        sku=product.sku,
+        name=product.name,
+        brand=product.brand,
+        category=product.category,
+        categoryPath=list(product.category_path),
+        productType=product.product_type,
+        description=product.description,
+        price=major_units(product.price, product.currency),
+        currency=product.currency,
+        inStock=product.in_stock,
+        stock=product.stock,
+        rating=product.rating,
+        ratingCount=product.rating_count,
+        attributes=product.attributes,
+        imageUrl=product.image_url or drawn_picture_path(product),
+        createdAt=product.created_at.isoformat(),
+        updatedAt=product.updated_at.isoformat(),
+        version=product.version,
+    )

@@ -1,0 +1,70 @@
+"""Read single products and the lists of the home page."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from django.conf import settings
+
+from cachelayer.engine import Cached, get_or_load
+from catalog import repository
+from catalog.representation import product_json
+
+LIST_TTL_SECONDS = 60
+
+
+class CategoryJSON(TypedDict):
+    """A category with the number of products below it."""
+
+    key: str
+    name: str
+    product_count: int
+
+
+def product_cache_key(product_id: str) -> str:
+    """Return the key under which a product is cached."""
+    return f"product:{product_id}"
+
+
+def read_product(*, product_id: str) -> Cached:
+    """Return one product, a :class:`~catalog.representation.ProductJSON`.
+
+    Raises:
+        ProductNotFound: there is no active product of this id.
+        CatalogUnavailable: it is not cached and MongoDB does not answer.
+    """
+    return get_or_load(
+        product_cache_key(product_id),
+        ttl_seconds=settings.CACHE_TTL_PRODUCT,
+        loader=lambda: product_json(repository.get_product(product_id)),
+    )
+
+
+def popular_products(*, limit: int) -> Cached:
+    """Return the most popular products in stock, a list of ``ProductJSON``."""
+    return _list_of("popularity", limit)
+
+
+def newest_products(*, limit: int) -> Cached:
+    """Return the newest products in stock, a list of ``ProductJSON``."""
+    return _list_of("newest", limit)
+
+
+def top_categories(*, limit: int = 12) -> Cached:
+    """Return the largest top categories, a list of :class:`CategoryJSON`."""
+    return get_or_load(
+        f"categories:top:{limit}",
+        ttl_seconds=LIST_TTL_SECONDS,
+        loader=lambda: [
+            CategoryJSON(key=category.key, name=category.name, product_count=category.product_count)
+            for category in repository.list_categories(limit=limit)
+        ],
+    )
+
+
+def _list_of(order: str, limit: int) -> Cached:
+    return get_or_load(
+        f"list:{order}:{limit}",
+        ttl_seconds=LIST_TTL_SECONDS,
+        loader=lambda: [product_json(product) for product in repository.list_products(order=order, limit=limit)],
+    )
