@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -33,16 +34,24 @@ def resolve_secret_key(env: Env, *, data_dir: Path, may_create: bool) -> str:
         raise EnvError(
             "SECRET_KEY", "", "a random value of 50 characters or more, because MONGO_URI names a deployment"
         )
-    stored = data_dir / _FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        # O_EXCL: of two processes that start together, one creates the key and the other reads it.
-        descriptor = os.open(stored, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return stored.read_text().strip()
+        key = _stored_key(data_dir / _FILE)
     except OSError as error:
         raise EnvError("DATA_DIR", str(data_dir), f"a directory that can be written ({error.strerror})") from None
-    with os.fdopen(descriptor, "w") as file:
-        key = get_random_secret_key()
-        file.write(key)
+    if len(key) < _MINIMUM_LENGTH:
+        raise EnvError("DATA_DIR", str(data_dir), f"a whole key in its file {_FILE}: delete that file to get a new one")
+    return key
+
+
+def _stored_key(file: Path) -> str:
+    """Return the key that ``file`` holds; an absent or empty file gets a new one, readable by its owner alone."""
+    with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as stored:
+        # Of processes that start together one creates the key, and the others wait until all of it is written.
+        fcntl.flock(stored, fcntl.LOCK_EX)
+        key = stored.read().strip()
+        if not key:
+            key = get_random_secret_key()
+            stored.write(key)
+            stored.flush()
     return key

@@ -5,6 +5,7 @@ One node is enough for change streams and transactions, so that development has 
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,22 +13,36 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from speedscale.embedded.process import ServerError, ServerProcess, find_binary, free_port
+from speedscale.embedded.ports import is_listening, lasting_port
+from speedscale.embedded.process import ServerError, ServerProcess, find_binary
 
 REPLICA_SET = "speedscale"
 _NOT_YET_INITIALIZED = 94
+_ALREADY_INITIALIZED = 23
 
 
 class MongodServer(ServerProcess):
     """A ``mongod`` that is the primary of its own replica set once the constructor returns."""
 
     def __init__(self, directory: Path, *, port: int | None = None, cache_mb: int = 512) -> None:
+        """Start the server and wait until it takes writes.
+
+        Args:
+            directory: where its data and its log lie; created when missing.
+            port: where it listens on loopback; by default the one it had last time, else a free one.
+            cache_mb: size of the WiredTiger cache in MiB, at least 256.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = port or free_port()
+        self.port = port or lasting_port(directory)
         self.uri = f"mongodb://127.0.0.1:{self.port}/?replicaSet={REPLICA_SET}"
         super().__init__("mongod", self._command(directory, cache_mb), log=directory / "mongod.log")
-        self.wait_until(self.answers, timeout_seconds=60)
-        self._ensure_primary()
+        # After a crash it replays its journal before it answers, which takes time with much data.
+        self.wait_until(self.answers, timeout_seconds=120)
+        try:
+            self._ensure_primary()
+        except PyMongoError as error:
+            self.stop()
+            raise ServerError(f"mongod: {error}\n{self.log_tail()}") from error
 
     def _command(self, directory: Path, cache_mb: int) -> list[str | Path]:
         binary = find_binary(
@@ -42,6 +57,8 @@ class MongodServer(ServerProcess):
             *("--replSet", REPLICA_SET, "--oplogSize", "512"),
             *("--wiredTigerCacheSizeGB", f"{max(cache_mb, 256) / 1024:.2f}"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket"),
+            # There is no other node that would need the time to take over.
+            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]  # fmt: skip
 
     def direct_client(self) -> MongoClient[dict[str, Any]]:
@@ -49,30 +66,57 @@ class MongodServer(ServerProcess):
         return MongoClient(port=self.port, directConnection=True, serverSelectionTimeoutMS=500, socketTimeoutMS=5000)
 
     def answers(self) -> bool:
-        """Tell whether the server replies to ``ping``."""
+        """Tell whether it is this very process that answers on the port."""
+        if not is_listening(self.port):
+            # The driver would take half a second to find out.
+            return False
         try:
             with self.direct_client() as client:
-                return bool(client.admin.command("ping")["ok"])
+                return bool(client.admin.command("serverStatus", repl=0, metrics=0, wiredTiger=0)["pid"] == self.pid)
         except PyMongoError:
             return False
 
+    def readable(self, line: str) -> str:
+        """Return time, component, message and error of one of mongod's JSON lines; other lines as they are."""
+        try:
+            entry = json.loads(line)
+            parts = [entry["t"]["$date"][11:19], entry["c"], entry["msg"]]
+            detail = entry.get("attr", {}).get("error")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return line
+        return " ".join(str(part) for part in (*parts, detail) if part)
+
     def _ensure_primary(self) -> None:
-        host = f"127.0.0.1:{self.port}"
+        deadline = time.monotonic() + 60
         with self.direct_client() as client:
-            try:
-                config = client.admin.command("replSetGetConfig")["config"]
-            except OperationFailure as error:
-                if error.code != _NOT_YET_INITIALIZED:
-                    raise ServerError(f"mongod: {error.details}") from error
-                client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]})
-            else:
-                if config["members"][0]["host"] != host:
-                    # The data was last served on another port, and the set's configuration names it.
-                    config["members"][0]["host"] = host
-                    config["version"] += 1
-                    client.admin.command("replSetReconfig", config, force=True)
-            deadline = time.monotonic() + 30
-            while not client.admin.command("hello").get("isWritablePrimary"):
+            while not self._is_configured(client) or not client.admin.command("hello").get("isWritablePrimary"):
                 if time.monotonic() > deadline:
+                    self.stop()
                     raise ServerError(f"mongod did not become primary:\n{self.log_tail()}")
                 time.sleep(0.02)
+
+    def _is_configured(self, client: MongoClient[dict[str, Any]]) -> bool:
+        """Give the set its configuration where it lacks one or names another port; tell whether it had it."""
+        host = f"127.0.0.1:{self.port}"
+        try:
+            config = client.admin.command("replSetGetConfig")["config"]
+            if [member["host"] for member in config["members"]] == [host]:
+                return True
+            # The data was last served on another port, which the configuration names.
+            config["members"] = [{"_id": 0, "host": host}]
+            config["version"] += 1
+            client.admin.command("replSetReconfig", config, force=True)
+        except OperationFailure as error:
+            if error.code != _NOT_YET_INITIALIZED:
+                raise
+            self._initiate(client, host)
+        return False
+
+    def _initiate(self, client: MongoClient[dict[str, Any]], host: str) -> None:
+        try:
+            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]})
+        except OperationFailure as error:
+            # A node that is still reading its configuration from disk says "not yet" to the one and "already" to the
+            # other question; it is asked again.
+            if error.code not in {_ALREADY_INITIALIZED, _NOT_YET_INITIALIZED}:
+                raise

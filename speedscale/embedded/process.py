@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+from speedscale.embedded import launcher
+from speedscale.embedded.identity import ProcessIdentity
+
+_LOG_LIMIT_BYTES = 8 * 1024 * 1024
+_TAIL_BYTES = 64 * 1024
+_MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (?P<name>[\w.+-]+):")
+_DEBIAN_PACKAGES = {"libcurl.so.4": "libcurl4", "libssl.so.3": "libssl3", "libcrypto.so.3": "libssl3"}
 
 
 class ServerError(RuntimeError):
     """A server could not be found, started or stopped; the message is meant for a terminal."""
-
-
-def free_port() -> int:
-    """Return a TCP port on loopback that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def find_binary(*, package: str, inside: str, command: str, hint: str) -> Path:
@@ -36,7 +35,11 @@ def find_binary(*, package: str, inside: str, command: str, hint: str) -> Path:
         command: name to look up on PATH.
         hint: what to install, for the error's text.
     """
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except ModuleNotFoundError:
+        # The parent of a dotted name is missing.
+        spec = None
     for folder in (spec.submodule_search_locations or []) if spec else []:
         candidate = Path(folder) / inside
         if candidate.is_file() and os.access(candidate, os.X_OK):
@@ -47,31 +50,66 @@ def find_binary(*, package: str, inside: str, command: str, hint: str) -> Path:
     raise ServerError(f"{command} was not found: {hint}")
 
 
-def _die_with_parent() -> None:
-    # A SIGKILL of the supervisor must not leave servers behind that hold the data directory's lock.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 class ServerProcess:
-    """A child process with a log file and a bounded, orderly stop."""
+    """A child process with a log file and a bounded, orderly stop.
+
+    The child ends with this process, however this one ends. Start it from the main thread: the kernel takes the end
+    of the *thread* that started the child for the end of its parent.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], *, log: Path, env: dict[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path | None,
+        env: Mapping[str, str] | None = None,
+        ends_with: signal.Signals = signal.SIGTERM,
     ) -> None:
+        """Start the process.
+
+        Args:
+            name: what people call it, for messages and for the name of its pid file.
+            command: an absolute path of a program and its arguments.
+            log: where both of its output streams go; ``None`` shares this process's terminal.
+            env: the whole environment; this process's own by default.
+            ends_with: what asks it to end: sent by :meth:`stop`, and by the kernel when this process ends.
+
+        Raises:
+            ServerError: a process that a killed run left behind cannot be ended, or a file cannot be written.
+        """
         self.name = name
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as sink:
-            # A session of its own keeps a terminal's Ctrl-C from the child: the supervisor decides the order.
-            self._process = subprocess.Popen(
-                [str(part) for part in command],
+        self._ends_with = ends_with
+        self._pid_file = log.with_name(f"{name}.pid") if log else None
+        try:
+            if log:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                _rotate(log)
+            if self._pid_file:
+                end_leftover(self._pid_file)
+            self._process = self._launch([str(part) for part in command], env)
+            if self._pid_file:
+                self._pid_file.write_text(f"{ProcessIdentity.of(self._process.pid)}\n")
+        except OSError as error:
+            raise ServerError(f"{name} cannot be started: {error.strerror} ({error.filename})") from error
+
+    def _launch(self, command: list[str], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+        wrapper = [sys.executable, "-S", "-I", launcher.__file__, str(os.getpid()), str(int(self._ends_with))]
+        sink = self.log.open("ab") if self.log else None
+        try:
+            return subprocess.Popen(
+                wrapper + command,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if sink else None,
+                # A session of its own keeps a terminal's Ctrl-C from the child: the supervisor decides the order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
                 env=env,
             )
+        finally:
+            if sink:
+                sink.close()
 
     @property
     def pid(self) -> int:
@@ -81,23 +119,49 @@ class ServerProcess:
         """Return the exit status, or ``None`` while the process runs."""
         return self._process.poll()
 
+    def wait(self) -> int:
+        """Wait for the process to end by itself; return its exit status."""
+        return self._process.wait()
+
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
-        """Wait for ``ready()``; raise :class:`ServerError` with the log's last lines if it exits or takes too long."""
+        """Wait for ``ready()``; raise :class:`ServerError` with the log's last lines if it exits or takes too long.
+
+        A process that never became ready is ended.
+        """
         deadline = time.monotonic() + timeout_seconds
         while not ready():
             if self.exit_status() is not None:
-                raise ServerError(f"{self.name} ended at start with status {self.exit_status()}:\n{self.log_tail()}")
+                self._forget()
+                raise ServerError(self.explain_end())
             if time.monotonic() > deadline:
+                self.stop()
                 raise ServerError(f"{self.name} did not answer within {timeout_seconds:.0f} s:\n{self.log_tail()}")
             time.sleep(0.02)
 
+    def explain_end(self) -> str:
+        """Return why the process ended, as far as its log tells: one line where the cause is known."""
+        tail = self.log_tail()
+        missing = _MISSING_LIBRARY.search(tail)
+        if missing:
+            package = _DEBIAN_PACKAGES.get(missing["name"], "the package that holds it")
+            return f"{self.name} needs the system library {missing['name']}: install Debian's {package}"
+        return f"{self.name} ended with {_describe(self.exit_status())}; the last lines of {self.log}:\n{tail}"
+
     def log_tail(self, lines: int = 8) -> str:
-        """Return the last lines of the server's log."""
+        """Return the last lines of the server's log, indented."""
         try:
-            text = self.log.read_text(errors="replace")
+            if self.log is None:
+                return "  (no log)"
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+                text = file.read().decode(errors="replace")
         except OSError:
-            return "(no log)"
-        return "\n".join("  " + line[:300] for line in text.splitlines()[-lines:]) or "  (empty log)"
+            return "  (no log)"
+        return "\n".join("  " + self.readable(line)[:300] for line in text.splitlines()[-lines:]) or "  (empty log)"
+
+    def readable(self, line: str) -> str:
+        """Return a log line as a person wants to read it."""
+        return line
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if the process still runs."""
@@ -106,14 +170,62 @@ class ServerProcess:
 
     def stop(self, *, timeout_seconds: float = 15.0) -> None:
         """Ask the process to end, wait, and kill it when it does not."""
+        self.signal(self._ends_with)
+        # A stopped process sees the request only once it goes on.
         self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
         try:
             self._process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._forget()
 
     def kill(self) -> None:
         """End the process at once, as a crash would."""
         self.signal(signal.SIGKILL)
         self._process.wait()
+
+    def _forget(self) -> None:
+        if self._pid_file:
+            self._pid_file.unlink(missing_ok=True)
+
+
+def end_leftover(pid_file: Path, *, timeout_seconds: float = 15.0) -> None:
+    """End the process that ``pid_file`` names if it still runs, because the run that started it was killed.
+
+    Raises:
+        ServerError: it belongs to another user, or does not end.
+    """
+    try:
+        leftover = ProcessIdentity.parse(pid_file.read_text())
+    except OSError:
+        return
+    if leftover is None or not leftover.is_running():
+        pid_file.unlink(missing_ok=True)
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            os.kill(leftover.pid, number)
+            os.kill(leftover.pid, signal.SIGCONT)
+            deadline = time.monotonic() + timeout_seconds
+            while leftover.is_running() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if not leftover.is_running():
+                break
+        else:
+            raise ServerError(f"process {leftover.pid} of an earlier run does not end ({pid_file})")
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        raise ServerError(f"process {leftover.pid} of an earlier run belongs to another user ({pid_file})") from None
+    pid_file.unlink(missing_ok=True)
+
+
+def _rotate(log: Path) -> None:
+    if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+
+
+def _describe(status: int | None) -> str:
+    if status is not None and status < 0:
+        return f"signal {signal.Signals(-status).name}"
+    return f"status {status}"

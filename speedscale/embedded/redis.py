@@ -6,15 +6,23 @@ from pathlib import Path
 
 import redis
 
-from speedscale.embedded.process import ServerProcess, find_binary, free_port
+from speedscale.embedded.ports import lasting_port
+from speedscale.embedded.process import ServerProcess, find_binary
 
 
 class RedisServer(ServerProcess):
     """A Redis server that evicts by LRU once ``maxmemory_mb`` is reached."""
 
     def __init__(self, directory: Path, *, port: int | None = None, maxmemory_mb: int = 256) -> None:
+        """Start the server and wait until it answers.
+
+        Args:
+            directory: where its log lies; created when missing.
+            port: where it listens on loopback; by default the one it had last time, else a free one.
+            maxmemory_mb: how much it keeps before it evicts, in MiB.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = port or free_port()
+        self.port = port or lasting_port(directory)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         super().__init__("redis-server", self._command(directory, maxmemory_mb), log=directory / "redis.log")
         self.wait_until(self.answers, timeout_seconds=15)
@@ -35,9 +43,9 @@ class RedisServer(ServerProcess):
         ]  # fmt: skip
 
     def answers(self) -> bool:
-        """Tell whether the server replies to PING."""
+        """Tell whether it is this very process that answers on the port."""
         try:
             with redis.Redis(port=self.port, socket_timeout=0.5, socket_connect_timeout=0.5) as client:
-                return bool(client.ping())
+                return bool(client.info("server")["process_id"] == self.pid)
         except redis.RedisError:
             return False
