@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     number = int(worker.removeprefix("gw") or 0)
     os.environ["MONGO_DB"] = f"speedscale_w{number}"
     os.environ["REDIS_URL"] = f"{os.environ['SPEEDSCALE_TEST_REDIS']}/{number + 1}"
+    # Named only now: pytest-django would read the settings before the servers' addresses are known.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "speedscale.settings"
 
 
 def _start_servers() -> None:
@@ -54,6 +57,8 @@ def _start_servers() -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     del config
+    if "catalog.mongo" in sys.modules:
+        sys.modules["catalog.mongo"].close()
     while _started:
         _started.pop().stop()
     if _directory is not None:

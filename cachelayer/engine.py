@@ -19,7 +19,6 @@ from cachelayer.redis import RedisUnavailable, namespaced
 from cachelayer.trace import Lookup, current_trace, span
 
 L1_BYTES = 16 * 1024 * 1024
-_local: LocalCache[Stored]
 
 
 class Stored:
@@ -71,7 +70,7 @@ class Cached:
         return max(time() - self.stored.envelope.created_ms / 1000, 0.0)
 
 
-_local = LocalCache(L1_BYTES)
+_local: LocalCache[Stored] = LocalCache(L1_BYTES)
 
 
 def get_or_load(key: str, *, ttl_seconds: int, loader: Callable[[], Any], origin: str = "MONGODB") -> Cached:
@@ -103,7 +102,7 @@ def get_or_load(key: str, *, ttl_seconds: int, loader: Callable[[], Any], origin
 
 
 def invalidate(*keys: str) -> None:
-    """Forget values in this process and in Redis; does nothing more when Redis is away, where nothing is served from."""
+    """Forget values in this process and in Redis."""
     for key in keys:
         _local.discard(key)
     try:

@@ -59,7 +59,7 @@ class _Probe:
     ping: Callable[[], None]
     required: bool
     up: bool | None = None
-    since: datetime = datetime.min.replace(tzinfo=UTC)
+    since: datetime | None = None
 
 
 _probes: dict[str, _Probe] = {}
@@ -100,7 +100,7 @@ def _check(probe: _Probe) -> ServerHealth:
     with _lock:
         if probe.up is not up:
             probe.up, probe.since = up, datetime.now(UTC)
-        since = probe.since
+        since = probe.since or datetime.now(UTC)
     return ServerHealth(probe.name, up, reason, since, round(elapsed_ms, 2) if up else None, probe.required)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from time import time
 from typing import Any
@@ -24,6 +24,8 @@ RECENT_LENGTH = 500
 RECENT_TTL_SECONDS = 3600
 OUTCOMES_KEY = "tel:outcomes:{minute}"
 OUTCOMES_TTL_SECONDS = 3600
+TOTALS_KEY = "tel:totals"
+TOTALS_TTL_SECONDS = 30 * 86_400
 FLUSH_SECONDS = 0.25
 _QUEUE_LENGTH = 5000
 
@@ -52,6 +54,21 @@ class Sample:
     source: str
     key: str
     spans: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counters since Redis began to keep them, over all workers.
+
+    Attributes:
+        requests: by route and status.
+        elapsed_ms: summed time by route.
+        outcomes: requests by outcome of their cached reads.
+    """
+
+    requests: dict[tuple[str, str], int]
+    elapsed_ms: dict[str, float]
+    outcomes: dict[str, int]
 
 
 class Recorder:
@@ -153,6 +170,24 @@ def outcome_counts(minutes: int) -> dict[str, int]:
     return totals
 
 
+def totals() -> Totals:
+    """Return the counters; empty while Redis is away."""
+    counted = Totals({}, {}, {})
+    try:
+        row = redis_door.run(lambda client: client.hgetall(namespaced(TOTALS_KEY)), name="telemetry")
+    except RedisUnavailable:
+        return counted
+    for field, value in row.items():
+        match field.decode().split("|"):
+            case ["requests", route, status]:
+                counted.requests[route, status] = int(value)
+            case ["ms", route]:
+                counted.elapsed_ms[route] = float(value)
+            case ["outcome", outcome]:
+                counted.outcomes[outcome] = int(value)
+    return counted
+
+
 def _write(client: Any, batch: list[Sample]) -> None:
     pipeline = client.pipeline(transaction=False)
     recent = namespaced(RECENT_KEY)
@@ -160,12 +195,20 @@ def _write(client: Any, batch: list[Sample]) -> None:
     pipeline.ltrim(recent, 0, RECENT_LENGTH - 1)
     pipeline.expire(recent, RECENT_TTL_SECONDS)
     outcomes = namespaced(OUTCOMES_KEY.format(minute=int(time() // 60)))
-    counts: dict[str, int] = {}
-    for sample in batch:
-        if sample.outcome:
-            counts[sample.outcome] = counts.get(sample.outcome, 0) + 1
-    for outcome, count in counts.items():
+    for outcome, count in Counter(sample.outcome for sample in batch if sample.outcome).items():
         pipeline.hincrby(outcomes, outcome, count)
-    if counts:
-        pipeline.expire(outcomes, OUTCOMES_TTL_SECONDS)
+    pipeline.expire(outcomes, OUTCOMES_TTL_SECONDS)
+    _add_to_totals(pipeline, batch)
     pipeline.execute()
+
+
+def _add_to_totals(pipeline: Any, batch: list[Sample]) -> None:
+    totals_key = namespaced(TOTALS_KEY)
+    for (route, status), count in Counter((sample.route, sample.status) for sample in batch).items():
+        pipeline.hincrby(totals_key, f"requests|{route}|{status}", count)
+    for outcome, count in Counter(sample.outcome for sample in batch if sample.outcome).items():
+        pipeline.hincrby(totals_key, f"outcome|{outcome}", count)
+    for route in {sample.route for sample in batch}:
+        spent_ms = sum(sample.elapsed_ms for sample in batch if sample.route == route)
+        pipeline.hincrbyfloat(totals_key, f"ms|{route}", round(spent_ms, 3))
+    pipeline.expire(totals_key, TOTALS_TTL_SECONDS)

@@ -95,6 +95,13 @@ def command_database() -> Documents:
     return _client(bounded=False).get_database(settings.MONGO_DB, codec_options=_CODEC)
 
 
+def close() -> None:
+    """Close this process's clients; the next use opens new ones."""
+    with _lock:
+        for key in [key for key in _clients if key[0] == os.getpid()]:
+            _clients.pop(key).close()
+
+
 @contextmanager
 def reading() -> Iterator[Documents]:
     """Give the database for a request's reads; driver errors become :class:`~catalog.errors.CatalogUnavailable`.

@@ -1,6 +1,27 @@
+"""All addresses of the project."""
+
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from speedscale import probes
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("catalog.urls")),
+    path("", include("recommender.urls")),
+    path("api/", include("catalog.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    path("dashboard/", include("cachelayer.dashboard.urls")),
+    path("health", probes.health, name="health"),
+    path("livez", probes.livez, name="livez"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
+    path("admin/", admin.site.urls),
+]
+handler400 = "speedscale.errors.bad_request"
+handler403 = "speedscale.errors.permission_denied"
+handler404 = "speedscale.errors.not_found"
+handler500 = "speedscale.errors.internal_error"

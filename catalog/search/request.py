@@ -18,7 +18,8 @@ MAX_QUERY_LENGTH = 100
 MAX_FILTER_LENGTH = 200
 PAGE_SIZE = 20
 _MAX_PRICE = Decimal(10**10)
-_PLAIN_KEY = re.compile(r"^[a-z0-9 ]{1,60}$")
+_PLAIN_QUERY = re.compile(r"^[a-z0-9 ]*$")
+_PLAIN_KEY = re.compile(r"^[a-z0-9 |=/_-]{1,60}$")
 _TRUE = frozenset({"1", "true", "on", "yes"})
 _FALSE = frozenset({"", "0", "false", "off", "no"})
 
@@ -81,12 +82,12 @@ class SearchRequest:
             )
             if value not in ("", None)
         ]
-        if not parts and _PLAIN_KEY.match(self.query):
-            return f"search:{self.query}"
         whole = "|".join([self.query, *parts])
-        if len(whole) <= 60 and re.match(r"^[a-z0-9 |=/_-]+$", whole):
+        if _PLAIN_QUERY.match(self.query) and _PLAIN_KEY.match(whole):
             return f"search:{whole}"
-        return f"search:#{hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()}"
+        # A line feed is in no query and no filter, so different requests cannot be joined to the same text.
+        digest = hashlib.blake2b("\n".join([self.query, *parts]).encode(), digest_size=16).hexdigest()
+        return f"search:#{digest}"
 
 
 def parse_search_request(

@@ -1,0 +1,135 @@
+"""The API's shapes for OpenAPI. They document; the answers themselves are built without them, for speed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+from catalog.search.request import MAX_FILTER_LENGTH, MAX_QUERY_LENGTH, Sort
+
+SOURCES = ["L1_CACHE", "REDIS_CACHE", "STALE_CACHE", "MONGODB", "ML_ENGINE", "CATEGORY_FALLBACK"]
+
+
+class ProductSerializer(serializers.Serializer[Any]):
+    """A product. ``price`` is in major units of ``currency``."""
+
+    _id = serializers.RegexField(r"^[0-9a-f]{24}$")
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    brand = serializers.CharField(allow_blank=True)
+    category = serializers.CharField()
+    categoryPath = serializers.ListField(child=serializers.CharField())
+    productType = serializers.CharField(allow_blank=True)
+    description = serializers.CharField(allow_blank=True)
+    price = serializers.FloatField(min_value=0)
+    currency = serializers.CharField()
+    inStock = serializers.BooleanField()
+    stock = serializers.IntegerField(min_value=0)
+    rating = serializers.FloatField(min_value=0, max_value=5)
+    ratingCount = serializers.IntegerField(min_value=0)
+    attributes = serializers.DictField(child=serializers.JSONField())
+    imageUrl = serializers.CharField()
+    createdAt = serializers.DateTimeField()
+    updatedAt = serializers.DateTimeField()
+    version = serializers.IntegerField(min_value=1)
+
+
+class SimilarProductSerializer(ProductSerializer):
+    """A product that resembles another, with the evidence."""
+
+    score = serializers.FloatField(allow_null=True)
+    reason = serializers.CharField()
+
+
+class EnvelopeSerializer(serializers.Serializer[Any]):
+    """Where an answer came from and how long it took."""
+
+    source = serializers.ChoiceField(choices=SOURCES)
+    time = serializers.CharField(help_text="For people, such as 3.2ms")
+    time_ms = serializers.FloatField()
+    cached = serializers.BooleanField()
+    count = serializers.IntegerField(min_value=0)
+
+
+class ProductEnvelopeSerializer(EnvelopeSerializer):
+    data = ProductSerializer()  # type: ignore[assignment]
+
+
+class FacetValueSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    count = serializers.IntegerField()
+
+
+class FacetsSerializer(serializers.Serializer[Any]):
+    brand = FacetValueSerializer(many=True)
+    category = FacetValueSerializer(many=True)
+    exact = serializers.BooleanField(help_text="Whether all results were counted, or only the first of them")
+
+
+class SearchEnvelopeSerializer(EnvelopeSerializer):
+    total = serializers.IntegerField(min_value=0)
+    total_relation = serializers.ChoiceField(choices=["eq", "gte"])
+    next = serializers.CharField(allow_null=True, help_text="Value of `after` for the next page")
+    corrected_query = serializers.CharField(allow_null=True)
+    facets = FacetsSerializer(allow_null=True)
+    data = ProductSerializer(many=True)  # type: ignore[assignment]
+
+
+class SimilarEnvelopeSerializer(EnvelopeSerializer):
+    data = SimilarProductSerializer(many=True)  # type: ignore[assignment]
+
+
+class TrendingEnvelopeSerializer(EnvelopeSerializer):
+    data = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
+
+
+PROBLEM = inline_serializer(
+    "Problem",
+    {
+        "type": serializers.CharField(),
+        "title": serializers.CharField(),
+        "status": serializers.IntegerField(),
+        "detail": serializers.CharField(),
+        "field": serializers.CharField(required=False),
+    },
+)
+
+
+def problem_of(description: str) -> OpenApiResponse:
+    """Describe an error answer."""
+    return OpenApiResponse(PROBLEM, description=description)
+
+
+UNAVAILABLE = problem_of("MongoDB does not answer and the answer is not cached; see Retry-After")
+NOT_FOUND = problem_of("There is no such product")
+INVALID = problem_of("A parameter cannot be used; `field` names it")
+RATE_LIMITED = problem_of("Too many requests; see Retry-After")
+
+PRODUCT_ID = OpenApiParameter(
+    "product_id",
+    {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    OpenApiParameter.PATH,
+    description="`_id` of a product",
+)
+SEARCH_PARAMETERS = [
+    OpenApiParameter(
+        "query", {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_LENGTH}, required=True, description="Words"
+    ),
+    OpenApiParameter(
+        "category",
+        {"type": "string", "maxLength": MAX_FILTER_LENGTH},
+        description="Name or path, such as `audio` or `accessories/mice`",
+    ),
+    OpenApiParameter(
+        "brand", {"type": "string", "maxLength": MAX_FILTER_LENGTH}, description="Spelling and case do not matter"
+    ),
+    OpenApiParameter("min_price", OpenApiTypes.NUMBER, description="In major units"),
+    OpenApiParameter("max_price", OpenApiTypes.NUMBER, description="In major units"),
+    OpenApiParameter("in_stock", OpenApiTypes.BOOL),
+    OpenApiParameter("sort", {"type": "string", "enum": [sort.value for sort in Sort], "default": "relevance"}),
+    OpenApiParameter("after", {"type": "string"}, description="`next` of the page before"),
+]

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from catalog.api.views import ProductView, SearchView, TrendingView
+
+app_name = "api"
+urlpatterns = [
+    path("search", SearchView.as_view(), name="search"),
+    path("products/<str:product_id>", ProductView.as_view(), name="product"),
+    path("trending", TrendingView.as_view(), name="trending"),
+]

@@ -1,0 +1,72 @@
+"""The API: each view validates, calls one service and wraps the answer."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cachelayer.clients import client_address
+from cachelayer.ratelimit import check
+from catalog.api import schema
+from catalog.api.envelope import envelope, listing, single
+from catalog.api.problems import RateLimited
+from catalog.search.request import parse_search_request
+from catalog.services.products import read_product
+from catalog.services.search import search_products
+from catalog.services.trending import record_search, trending_searches
+
+
+class SearchView(APIView):
+    """Search products by words and filters."""
+
+    authentication_classes = ()
+
+    @extend_schema(
+        operation_id="search_products",
+        parameters=schema.SEARCH_PARAMETERS,
+        responses={
+            200: schema.SearchEnvelopeSerializer,
+            400: schema.INVALID,
+            429: schema.RATE_LIMITED,
+            503: schema.UNAVAILABLE,
+        },
+    )
+    def get(self, request: Request) -> Response:
+        client = client_address(request._request)
+        verdict = check(settings.RATE_LIMIT_SEARCH, scope="search", client=client)
+        if verdict is not None and not verdict.allowed:
+            raise RateLimited(verdict.headers())
+        search = parse_search_request(request.query_params, query_field="query", query_required=True)
+        answer = search_products(request=search)
+        record_search(request=search, total=answer.value["total"], client=client)
+        return Response(listing(answer), headers=verdict.headers() if verdict else None)
+
+
+class ProductView(APIView):
+    """One product."""
+
+    authentication_classes = ()
+
+    @extend_schema(
+        operation_id="get_product",
+        parameters=[schema.PRODUCT_ID],
+        responses={200: schema.ProductEnvelopeSerializer, 404: schema.NOT_FOUND, 503: schema.UNAVAILABLE},
+    )
+    def get(self, request: Request, product_id: str) -> Response:
+        del request
+        return Response(single(read_product(product_id=product_id)))
+
+
+class TrendingView(APIView):
+    """What shoppers search for, lately."""
+
+    authentication_classes = ()
+
+    @extend_schema(operation_id="list_trending_searches", responses={200: schema.TrendingEnvelopeSerializer})
+    def get(self, request: Request) -> Response:
+        del request
+        queries = trending_searches(limit=10)
+        return Response(envelope(source="REDIS_CACHE", cached=True, count=len(queries), data=queries))

@@ -1,0 +1,99 @@
+"""What searches find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from catalog.search.plan import TOTAL_CAP
+from catalog.search.request import SearchRequest
+from catalog.services import search as search_service
+from catalog.services.search import search_products
+from catalog.tests.factories import draft, store
+
+
+@pytest.fixture
+def catalogue(products_db: Any) -> None:
+    store(
+        draft("MOUSE-1", name="Silent Wireless Mouse", popularity=10, price=2999),
+        draft("MOUSE-2", name="Wireless Gaming Mouse", brand="Razer", popularity=30, price=7999, stock=0),
+        draft(
+            "KEYS-1",
+            name="Mechanical Keyboard",
+            category_path=("Gaming", "Keyboards"),
+            product_type="Keyboard",
+            popularity=20,
+            price=12900,
+        ),
+        draft(
+            "CAFE-1",
+            name="Café Speaker",
+            brand="Müller & Söhne",
+            category_path=("Audio", "Speakers"),
+            product_type="Speaker",
+            popularity=5,
+        ),
+        draft("GONE-1", name="Wireless Mouse of yesteryear", active=False, popularity=99),
+    )
+
+
+def found(query: str = "", **filters: Any) -> list[str]:
+    return [product["sku"] for product in search_products(request=SearchRequest(query=query, **filters)).value["data"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("wireless mouse", ["MOUSE-2", "MOUSE-1"]),
+        ("mouse wireless", ["MOUSE-2", "MOUSE-1"]),
+        ("mice", ["MOUSE-2", "MOUSE-1"]),
+        ("keyboards", ["KEYS-1"]),
+        ("gaming", ["MOUSE-2", "KEYS-1"]),
+        ("cafe", ["CAFE-1"]),
+        ("muller", ["CAFE-1"]),
+        ("razer mouse", ["MOUSE-2"]),
+        ("unicorn", []),
+        ("mouse unicorn", []),
+        ("!!!", []),
+        (".*", []),
+        ("$where", []),
+    ],
+)
+def test_all_words_must_be_in_name_brand_category_or_type(catalogue: None, query: str, expected: list[str]) -> None:
+    assert found(query) == expected
+
+
+def test_inactive_products_are_never_found(catalogue: None) -> None:
+    assert "GONE-1" not in found("wireless") + found("yesteryear") + found("")
+
+
+def test_filters_narrow_and_combine(catalogue: None) -> None:
+    assert found("", category="accessories") == ["MOUSE-2", "MOUSE-1"]
+    assert found("", category="accessories/mice", in_stock=True) == ["MOUSE-1"]
+    assert found("", brand="razer") == ["MOUSE-2"]
+    assert found("mouse", min_price=3000) == ["MOUSE-2"]
+    assert found("mouse", max_price=3000) == ["MOUSE-1"]
+    assert found("mouse", min_price=2999, max_price=2999) == ["MOUSE-1"]
+
+
+def test_facets_count_brands_and_categories_of_the_results(catalogue: None) -> None:
+    facets = search_products(request=SearchRequest(query="mouse")).value["facets"]
+    assert {value["label"]: value["count"] for value in facets["brand"]} == {"Logitech": 1, "Razer": 1}
+    assert [value["key"] for value in facets["category"]] == ["accessories/mice"]
+    assert facets["exact"] is True
+
+
+def test_a_total_beyond_the_cap_is_a_lower_bound(products_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.repository.TOTAL_CAP", 30)
+    assert TOTAL_CAP == 10_000
+    store(*(draft(f"SKU-{number}") for number in range(40)))
+    page = search_service.search_products(request=SearchRequest(query="mouse")).value
+    assert (page["total"], page["total_relation"]) == (30, "gte")
+
+
+def test_the_second_search_comes_from_the_cache(catalogue: None) -> None:
+    first = search_products(request=SearchRequest(query="mouse"))
+    second = search_products(request=SearchRequest(query="mouse"))
+    assert (first.source, first.outcome.header) == ("MONGODB", "MISS")
+    assert (second.source, second.outcome.header) == ("L1_CACHE", "HIT")
+    assert second.value == first.value

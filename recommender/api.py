@@ -1,0 +1,41 @@
+"""The API of recommendations."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from catalog.api import schema
+from catalog.api.envelope import listing
+from catalog.errors import InvalidParameter
+from recommender.services import MAX_SIMILAR, similar_products
+
+_LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_SIMILAR, "default": 12})
+
+
+class SimilarView(APIView):
+    """Products like this one, best first, never the product itself and never out of stock."""
+
+    authentication_classes = ()
+
+    @extend_schema(
+        operation_id="list_similar_products",
+        parameters=[schema.PRODUCT_ID, _LIMIT],
+        responses={
+            200: schema.SimilarEnvelopeSerializer,
+            400: schema.INVALID,
+            404: schema.NOT_FOUND,
+            503: schema.UNAVAILABLE,
+        },
+    )
+    def get(self, request: Request, product_id: str) -> Response:
+        limit = _limit(request.query_params.get("limit", "12"))
+        return Response(listing(similar_products(product_id=product_id, limit=limit)))
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_SIMILAR):
+        raise InvalidParameter("limit", f"Give a whole number from 1 to {MAX_SIMILAR}.")
+    return int(text)
