@@ -33,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["REDIS_URL"] = f"{os.environ['SPEEDSCALE_TEST_REDIS']}/{number + 1}"
     # Named only now: pytest-django would read the settings before the servers' addresses are known.
     os.environ["DJANGO_SETTINGS_MODULE"] = "speedscale.settings"
+    from django.conf import settings
+
+    # Pages are rendered from the sources; tests that start a real server collect the static files first.
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 
 def _start_servers() -> None:
