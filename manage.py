@@ -21,6 +21,8 @@ def main() -> int:
     except EnvError as error:
         print(f"configuration: {error}", file=sys.stderr)
         return 78  # EX_CONFIG of sysexits.h
+    except KeyboardInterrupt:
+        return 130  # What a shell reports for Ctrl-C; a traceback would tell nothing.
     return 0
 
 

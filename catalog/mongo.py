@@ -123,6 +123,15 @@ def reading() -> Iterator[Documents]:
         breaker.record_success()
 
 
+@contextmanager
+def commanding() -> Iterator[Documents]:
+    """Give the database for a management command; driver errors become :class:`~catalog.errors.CatalogUnavailable`."""
+    try:
+        yield command_database()
+    except PyMongoError as error:
+        raise CatalogUnavailable(_reason(error)) from error
+
+
 def probe() -> None:
     """Ask MongoDB for a sign of life, past the circuit breaker, and close the circuit when there is one."""
     try:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
 
 
 @register(Tags.security, deploy=True)
@@ -16,7 +17,7 @@ def check_metrics_are_protected(app_configs: Sequence[Any] | None, **kwargs: Any
     if settings.METRICS_TOKEN:
         return []
     return [
-        Warning(
+        CheckWarning(
             "METRICS_TOKEN is not set: /metrics is open to everybody.",
             hint="Set it to a random value.",
             id="speedscale.W001",
@@ -41,7 +42,7 @@ def check_ttls_outlive_l1(app_configs: Sequence[Any] | None, **kwargs: Any) -> l
     if shortest >= settings.CACHE_L1_SECONDS:
         return []
     return [
-        Warning(
+        CheckWarning(
             f"CACHE_L1_SECONDS={settings.CACHE_L1_SECONDS} exceeds the shortest TTL of {shortest} s and is cut to it.",
             hint="Lower CACHE_L1_SECONDS or raise the TTLs.",
             id="speedscale.W002",

@@ -6,7 +6,6 @@ One node is enough for change streams and transactions, so that development has 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,7 @@ class MongodServer(ServerProcess):
         super().__init__("mongod", self._command(directory, cache_mb), log=directory / "mongod.log")
         # After a crash it replays its journal before it answers, which takes time with much data.
         self.wait_until(self.answers, timeout_seconds=120)
-        try:
-            self._ensure_primary()
-        except PyMongoError as error:
-            self.stop()
-            raise ServerError(f"mongod: {error}\n{self.log_tail()}") from error
+        self.wait_until(self._is_primary, timeout_seconds=60)
 
     def _command(self, directory: Path, cache_mb: int) -> list[str | Path]:
         binary = find_binary(
@@ -86,14 +81,12 @@ class MongodServer(ServerProcess):
             return line
         return " ".join(str(part) for part in (*parts, detail) if part)
 
-    def _ensure_primary(self) -> None:
-        deadline = time.monotonic() + 60
-        with self.direct_client() as client:
-            while not self._is_configured(client) or not client.admin.command("hello").get("isWritablePrimary"):
-                if time.monotonic() > deadline:
-                    self.stop()
-                    raise ServerError(f"mongod did not become primary:\n{self.log_tail()}")
-                time.sleep(0.02)
+    def _is_primary(self) -> bool:
+        try:
+            with self.direct_client() as client:
+                return self._is_configured(client) and bool(client.admin.command("hello").get("isWritablePrimary"))
+        except PyMongoError as error:
+            raise ServerError(f"mongod cannot become a replica set: {error}\n{self.log_tail()}") from error
 
     def _is_configured(self, client: MongoClient[dict[str, Any]]) -> bool:
         """Give the set its configuration where it lacks one or names another port; tell whether it had it."""

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from speedscale.embedded import launcher
@@ -123,20 +124,28 @@ class ServerProcess:
         """Wait for the process to end by itself; return its exit status."""
         return self._process.wait()
 
+    @contextmanager
+    def ended_on_failure(self) -> Iterator[None]:
+        """End the process when what follows its start fails or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.stop()
+            raise
+
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
         """Wait for ``ready()``; raise :class:`ServerError` with the log's last lines if it exits or takes too long.
 
         A process that never became ready is ended.
         """
         deadline = time.monotonic() + timeout_seconds
-        while not ready():
-            if self.exit_status() is not None:
-                self._forget()
-                raise ServerError(self.explain_end())
-            if time.monotonic() > deadline:
-                self.stop()
-                raise ServerError(f"{self.name} did not answer within {timeout_seconds:.0f} s:\n{self.log_tail()}")
-            time.sleep(0.02)
+        with self.ended_on_failure():
+            while not ready():
+                if self.exit_status() is not None:
+                    raise ServerError(self.explain_end())
+                if time.monotonic() > deadline:
+                    raise ServerError(f"{self.name} was not ready after {timeout_seconds:.0f} s:\n{self.log_tail()}")
+                time.sleep(0.02)
 
     def explain_end(self) -> str:
         """Return why the process ended, as far as its log tells: one line where the cause is known."""

@@ -1,0 +1,41 @@
+"""gunicorn's configuration, the same for ``manage.py up`` and for the container."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from speedscale.env import EnvError
+
+try:
+    from speedscale import settings
+except EnvError as error:
+    sys.stderr.write(f"configuration: {error}\n")
+    sys.exit(78)  # EX_CONFIG of sysexits.h
+
+_host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+bind = f"{_host}:{settings.PORT}"
+
+worker_class = "gthread"
+workers = settings.WEB_CONCURRENCY
+threads = settings.WEB_THREADS
+# A MongoClient must not be carried across fork, so each worker loads the application itself.
+preload_app = False
+reload = settings.DEBUG
+
+# The parser in C serves about a third more requests than the one in Python.
+http_parser = "fast" if importlib.util.find_spec("gunicorn_h1c") else "python"
+keepalive = 5
+timeout = 30
+graceful_timeout = 10
+# Workers tell that they live by touching a file; on a disk, a slow write would look like a hung worker.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  (gunicorn creates a private file there)
+
+# Whom to believe that a request came over HTTPS.
+forwarded_allow_ips = ",".join(settings.TRUSTED_PROXIES) or "127.0.0.1,::1"
+
+accesslog = None
+errorlog = "-"
+# The interface for run-time management is not used, so there is no socket for it.
+control_socket_disable = True

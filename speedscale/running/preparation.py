@@ -1,0 +1,49 @@
+"""What a database needs before requests come: collections, indexes, Django's tables, products, a model.
+
+Every step is idempotent and looks first, so that a start with nothing to do is quick.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.management import call_command, get_commands
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
+from catalog.mongo import commanding
+from speedscale.running.report import Report
+
+_MODELS = "models"
+_TRAIN_COMMAND = "train_recommender"
+
+
+def prepare(report: Report, *, seed: bool) -> None:
+    """Prepare the database that the settings name.
+
+    Args:
+        report: where finished steps are told.
+        seed: whether an empty catalogue gets ``SEED_TARGET`` products.
+    """
+    with commanding() as database:
+        with report.step("collections and indexes"):
+            ensure_collections(database)
+            ensure_indexes(database)
+        migrate(report)
+        products = database[PRODUCTS]
+        if seed and settings.SEED_TARGET and not products.estimated_document_count():
+            with report.step(f"the catalogue was empty: {settings.SEED_TARGET:,} products seeded"):
+                call_command("seed", "--count", str(settings.SEED_TARGET))
+        count = products.estimated_document_count()
+        if count and _TRAIN_COMMAND in get_commands() and not database[_MODELS].estimated_document_count():
+            with report.step("there was no recommendation model: trained one"):
+                call_command(_TRAIN_COMMAND)
+        report.say(f"  {count:,} products in database {settings.MONGO_DB}")
+
+
+def migrate(report: Report) -> None:
+    """Bring the tables of accounts, sessions and the admin up to date."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        with report.step("tables of accounts and sessions"):
+            call_command("migrate", interactive=False, verbosity=0)

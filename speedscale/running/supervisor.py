@@ -1,0 +1,189 @@
+"""Starts the servers in order, watches them, and stops them in the opposite order."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from speedscale.embedded.external import require_mongodb, require_redis
+from speedscale.embedded.mongod import MongodServer
+from speedscale.embedded.process import ServerError, ServerProcess
+from speedscale.embedded.redis import RedisServer
+from speedscale.embedded.state import Endpoints, clear_endpoints, write_endpoints
+from speedscale.running.lock import exclusive_run
+from speedscale.running.report import Report
+from speedscale.running.staticfiles import collect_static
+from speedscale.running.web import WebServer, refuse_taken_port
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What to run and where. An empty address means: start that server here."""
+
+    base_dir: Path
+    data_dir: Path
+    host: str
+    port: int
+    allowed_hosts: list[str]
+    mongo_uri: str
+    redis_url: str
+    seed: bool
+
+
+class PreparationFailed(ServerError):
+    """The preparation of the database failed and has told why; ``status`` is its exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("the database could not be prepared")
+        self.status = status
+
+
+class Supervisor:
+    """Runs everything until it is asked to stop, or until one of the children ends."""
+
+    def __init__(self, options: RunOptions, report: Report) -> None:
+        self._options = options
+        self._report = report
+        self._children: list[ServerProcess] = []
+        self._ended: queue.SimpleQueue[ServerProcess] = queue.SimpleQueue()
+        # The children must read the settings as this process did, wherever they run.
+        self._env = {**os.environ, "DATA_DIR": str(options.data_dir), "PYTHONUNBUFFERED": "1"}
+
+    def run(self) -> None:
+        """Start, watch and stop; return when asked to stop by Ctrl-C, SIGTERM or SIGHUP.
+
+        Raises:
+            ServerError: something could not be started, or a child has ended by itself.
+        """
+        options = self._options
+        started = time.perf_counter()
+        with exclusive_run(options.data_dir), _stop_signals_interrupt():
+            refuse_taken_port(options.host, options.port)
+            try:
+                web = self._start()
+                self._report.say(f"Ready in {time.perf_counter() - started:.1f} s.\n")
+                self._greet(web.url)
+                self._expect_no_end()
+            except KeyboardInterrupt:
+                self._report.say("\nStopping ...")
+            finally:
+                self._stop()
+
+    def _start(self) -> WebServer:
+        options, report = self._options, self._report
+        endpoints = Endpoints(mongo_uri=self._start_mongodb(), redis_url=self._start_redis())
+        write_endpoints(options.data_dir, endpoints)
+        with report.step("static files unchanged") as step:
+            if collect_static(options.data_dir):
+                step.text = "static files collected"
+        self._prepare()
+        with report.step("web server") as step:
+            web = WebServer(
+                options.base_dir,
+                host=options.host,
+                port=options.port,
+                allowed_hosts=options.allowed_hosts,
+                log=options.data_dir / "logs" / "web.log",
+                env=self._env,
+            )
+            self._add(web)
+            step.text = f"web server on {web.url}"
+        write_endpoints(options.data_dir, Endpoints(endpoints.mongo_uri, endpoints.redis_url, web.url))
+        return web
+
+    def _start_mongodb(self) -> str:
+        """Return the address of the embedded MongoDB; empty where the settings name another."""
+        if self._options.mongo_uri:
+            with self._report.step("MongoDB of MONGO_URI answers"):
+                require_mongodb(self._options.mongo_uri)
+            return ""
+        with self._report.step("MongoDB") as step:
+            mongod = MongodServer(self._options.data_dir / "mongodb")
+            self._add(mongod)
+            step.text = f"MongoDB on 127.0.0.1:{mongod.port}, a replica set of one node"
+        return mongod.uri
+
+    def _start_redis(self) -> str:
+        """Return the address of the embedded Redis; empty where the settings name another."""
+        if self._options.redis_url:
+            with self._report.step("Redis of REDIS_URL answers"):
+                require_redis(self._options.redis_url)
+            return ""
+        with self._report.step("Redis") as step:
+            server = RedisServer(self._options.data_dir / "redis")
+            self._add(server)
+            step.text = f"Redis on 127.0.0.1:{server.port}"
+        return server.url
+
+    def _prepare(self) -> None:
+        # In a process of its own: this one read its settings before the servers had addresses.
+        command = [sys.executable, str(self._options.base_dir / "manage.py"), "prepare"]
+        if not self._options.seed:
+            command.append("--no-seed")
+        preparation = ServerProcess("preparation", command, log=None, env=self._env, ends_with=signal.SIGINT)
+        self._add(preparation)
+        ended = self._ended.get()
+        if ended is not preparation:
+            raise ServerError(ended.explain_end())
+        status = preparation.wait()
+        self._children.remove(preparation)
+        if status:
+            raise PreparationFailed(status if status > 0 else 1)
+
+    def _add(self, child: ServerProcess) -> None:
+        self._children.append(child)
+
+        def tell_end() -> None:
+            child.wait()
+            self._ended.put(child)
+
+        threading.Thread(target=tell_end, name=f"watch-{child.name}", daemon=True).start()
+
+    def _expect_no_end(self) -> None:
+        raise ServerError(self._ended.get().explain_end())
+
+    def _greet(self, url: str) -> None:
+        say = self._report.say
+        say(f"  SpeedScale        {url}")
+        say(f"  a search          {url}search?q=wireless+mouse")
+        say(f"  latency dashboard {url}dashboard/")
+        say(f"  API               {url}api/docs/")
+        say()
+        say("In another terminal:")
+        say("  .venv/bin/python manage.py import_products FILE    your own products (JSON lines or CSV)")
+        say("  .venv/bin/python manage.py createsuperuser         an account for " + f"{url}admin/")
+        say()
+        say(f"Logs and data are in {self._options.data_dir}. Ctrl-C stops everything; the data stay.")
+
+    def _stop(self) -> None:
+        # Asked once is enough: from here on every wait is bounded, and a second Ctrl-C would leave servers running.
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        clear_endpoints(self._options.data_dir)
+        while self._children:
+            child = self._children.pop()
+            was_running = child.exit_status() is None
+            child.stop()
+            if was_running:
+                self._report.say(f"  {child.name} stopped")
+
+
+@contextmanager
+def _stop_signals_interrupt() -> Iterator[None]:
+    """Make every signal that asks for an end a ``KeyboardInterrupt``, also those that Ctrl-C does not send."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
