@@ -11,8 +11,10 @@ from redis.retry import Retry
 
 from speedscale.embedded.state import read_endpoints
 from speedscale.env import Env
+from speedscale.geodjango import do_without_geodjango
 from speedscale.secret import resolve_secret_key
 
+do_without_geodjango()
 env = Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -137,7 +139,7 @@ DATABASES = {
         "ENGINE": "django_mongodb_backend",
         "HOST": MONGO_URI or "mongodb://127.0.0.1:27017",
         "NAME": MONGO_DB,
-        "OPTIONS": {"serverSelectionTimeoutMS": 1500, "connectTimeoutMS": 1500, "appname": "speedscale-accounts"},
+        "OPTIONS": {"serverSelectionTimeoutMS": 1000, "connectTimeoutMS": 1000, "appname": "speedscale-accounts"},
     }
 }
 DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
@@ -146,7 +148,7 @@ MIGRATION_MODULES = {
     "auth": "speedscale.migrations.auth",
     "contenttypes": "speedscale.migrations.contenttypes",
 }
-MONGO_TIMEOUT_MS = 1500
+MONGO_TIMEOUT_MS = 1000
 """Longest wait for a usable MongoDB server and for one reply, in milliseconds."""
 
 REDIS_TIMEOUT_SECONDS = 0.05
