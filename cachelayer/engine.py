@@ -101,6 +101,12 @@ def get_or_load(key: str, *, ttl_seconds: int, loader: Callable[[], Any], origin
     return _answer(key, outcome, origin, stored)
 
 
+def peek_local(key: str) -> Cached | None:
+    """Return the value if this process holds it in L1; asks nobody else."""
+    stored = _local.get(key)
+    return None if stored is None else _answer(key, Outcome.L1_HIT, "", stored)
+
+
 def invalidate(*keys: str) -> None:
     """Forget values in this process and in Redis."""
     for key in keys:

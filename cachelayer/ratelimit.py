@@ -7,7 +7,6 @@ from functools import lru_cache
 from time import time
 from typing import Any
 
-from django_redis import get_redis_connection
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -54,7 +53,9 @@ def check(rate: str, *, scope: str, client: str) -> Verdict | None:
     item = _item(rate)
     identifiers = (scope, client)
     try:
-        return redis_door.run(lambda _client: _hit(_shared(), item, identifiers), name="ratelimit")
+        return redis_door.run(
+            lambda client: _hit(_shared_through(client.connection_pool), item, identifiers), name="ratelimit"
+        )
     except RedisUnavailable:
         return _hit(_of_this_process(), item, identifiers)
 
@@ -75,12 +76,9 @@ def _item(rate: str) -> RateLimitItem:
     return parse(rate)
 
 
-@lru_cache(maxsize=1)
-def _shared() -> FixedWindowRateLimiter:
-    pool: Any = get_redis_connection("default").connection_pool
-    return FixedWindowRateLimiter(
-        RedisStorage("redis://", connection_pool=pool, key_prefix=namespaced("rate")),
-    )
+@lru_cache(maxsize=4)
+def _shared_through(pool: Any) -> FixedWindowRateLimiter:
+    return FixedWindowRateLimiter(RedisStorage("redis://", connection_pool=pool, key_prefix=namespaced("rate")))
 
 
 @lru_cache(maxsize=1)

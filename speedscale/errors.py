@@ -44,9 +44,10 @@ def unavailable(request: HttpRequest, retry_after_seconds: int) -> HttpResponse:
     """Answer 503 and say when to come back."""
     headers = {"Retry-After": str(retry_after_seconds), "Cache-Control": "no-store"}
     if request.path.startswith(_API):
-        return plain_problem(request, 503, "The service cannot be reached at present.", headers)
+        return plain_problem(503, "The service cannot be reached at present.", headers)
     response = _page(request, 503, retry_after_seconds=retry_after_seconds)
-    response.headers.update(headers)
+    for name, value in headers.items():
+        response[name] = value
     return response
 
 
@@ -54,28 +55,28 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 (``handler400``)."""
     del exception
     if request.path.startswith(_API):
-        return plain_problem(request, 400, "The request cannot be understood.")
+        return plain_problem(400, "The request cannot be understood.")
     return _page(request, 400, field="", reason="The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403 (``handler403``)."""
     del exception
-    return plain_problem(request, 403, "You may not do this.") if request.path.startswith(_API) else _page(request, 403)
+    return plain_problem(403, "You may not do this.") if request.path.startswith(_API) else _page(request, 403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 (``handler404``)."""
     del exception
     if request.path.startswith(_API):
-        return plain_problem(request, 404, "There is nothing at this address.")
+        return plain_problem(404, "There is nothing at this address.")
     return _page(request, 404)
 
 
 def internal_error(request: HttpRequest) -> HttpResponse:
     """Answer 500 (``handler500``)."""
     if request.path.startswith(_API):
-        return plain_problem(request, 500, "Something went wrong here; it has been logged.")
+        return plain_problem(500, "Something went wrong here; it has been logged.")
     return server_error(request, template_name="errors/500.html")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cachelayer.clients import client_address
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
+
+from cachelayer.clients import client_address
 
 
 def asked_from(peer: str, forwarded: str | None = None) -> str:

@@ -26,6 +26,19 @@ def envelope(*, source: str, cached: bool, count: int, data: Any, **more: Any) -
     return {"source": source, **time_fields(elapsed_ms()), "cached": cached, "count": count, **more, "data": data}
 
 
+def spliced(answer: Cached, *, is_object: bool) -> bytes:
+    """Return the whole answer as JSON without decoding the value: what :func:`single` or :func:`listing` would give.
+
+    Args:
+        answer: a cached value.
+        is_object: whether it goes under ``data`` as one object, or brings its own ``count`` and ``data``.
+    """
+    head = orjson.dumps({"source": answer.source, **time_fields(elapsed_ms()), "cached": answer.outcome.is_hit})[:-1]
+    if is_object:
+        return b"".join((head, b',"count":1,"data":', answer.payload, b"}"))
+    return b"".join((head, b",", memoryview(answer.payload)[1:]))
+
+
 def single(answer: Cached) -> dict[str, Any]:
     """Wrap one cached object, without decoding it."""
     return envelope(source=answer.source, cached=answer.outcome.is_hit, count=1, data=orjson.Fragment(answer.payload))
@@ -33,6 +46,4 @@ def single(answer: Cached) -> dict[str, Any]:
 
 def listing(answer: Cached) -> dict[str, Any]:
     """Wrap a cached object that has ``count``, ``data`` and perhaps more, such as a page of results."""
-    page: dict[str, Any] = dict(answer.value)
-    page.pop("source", None)
-    return envelope(source=answer.source, cached=answer.outcome.is_hit, **page)
+    return envelope(source=answer.source, cached=answer.outcome.is_hit, **answer.value)

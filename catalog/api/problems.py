@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -50,13 +50,15 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     return response
 
 
-def plain_problem(
-    request: HttpRequest, status: int, detail: str, headers: dict[str, str] | None = None
-) -> HttpResponse:
+def plain_problem(status: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
     """Answer a request to the API that no API view has seen, such as one to an unknown path."""
-    del request
     body = orjson.dumps(problem(status, detail))
     return HttpResponse(body, status=status, content_type=PROBLEM_JSON, headers=headers)
+
+
+def rate_limited(headers: dict[str, str]) -> HttpResponse:
+    """Answer 429 outside of an API view."""
+    return plain_problem(RateLimited.status_code, str(RateLimited(headers).detail), headers)
 
 
 def _describe(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | None:

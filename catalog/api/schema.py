@@ -47,7 +47,7 @@ class SimilarProductSerializer(ProductSerializer):
 class EnvelopeSerializer(serializers.Serializer[Any]):
     """Where an answer came from and how long it took."""
 
-    source = serializers.ChoiceField(choices=SOURCES)
+    source = serializers.ChoiceField(choices=SOURCES)  # type: ignore[assignment]
     time = serializers.CharField(help_text="For people, such as 3.2ms")
     time_ms = serializers.FloatField()
     cached = serializers.BooleanField()

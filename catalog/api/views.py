@@ -9,10 +9,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cachelayer.clients import client_address
+from cachelayer.lane import Replay
 from cachelayer.ratelimit import check
 from catalog.api import schema
 from catalog.api.envelope import envelope, listing, single
 from catalog.api.problems import RateLimited
+from catalog.api.replays import replay_of_product, replay_of_search
 from catalog.search.request import parse_search_request
 from catalog.services.products import read_product
 from catalog.services.search import search_products
@@ -41,8 +43,10 @@ class SearchView(APIView):
             raise RateLimited(verdict.headers())
         search = parse_search_request(request.query_params, query_field="query", query_required=True)
         answer = search_products(request=search)
-        record_search(request=search, total=answer.value["total"], client=client)
-        return Response(listing(answer), headers=verdict.headers() if verdict else None)
+        total = answer.value["total"]
+        record_search(request=search, total=total, client=client)
+        response = Response(listing(answer), headers=verdict.headers() if verdict else None)
+        return _replayable(request, response, replay_of_search(search, total=total))
 
 
 class ProductView(APIView):
@@ -56,8 +60,8 @@ class ProductView(APIView):
         responses={200: schema.ProductEnvelopeSerializer, 404: schema.NOT_FOUND, 503: schema.UNAVAILABLE},
     )
     def get(self, request: Request, product_id: str) -> Response:
-        del request
-        return Response(single(read_product(product_id=product_id)))
+        response = Response(single(read_product(product_id=product_id)))
+        return _replayable(request, response, replay_of_product(product_id))
 
 
 class TrendingView(APIView):
@@ -70,3 +74,9 @@ class TrendingView(APIView):
         del request
         queries = trending_searches(limit=10)
         return Response(envelope(source="REDIS_CACHE", cached=True, count=len(queries), data=queries))
+
+
+def _replayable(request: Request, response: Response, replay: Replay) -> Response:
+    if request.accepted_renderer.format == "json":
+        response.replay = replay  # type: ignore[attr-defined]
+    return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TypedDict
 
 from django.conf import settings
@@ -101,7 +100,7 @@ def _facets(plan: SearchPlan) -> FacetsJSON:
 
 
 def _facet(value: repository.FacetValue) -> FacetJSON:
-    return FacetJSON(**asdict(value))
+    return FacetJSON(key=value.key, label=value.label, count=value.count)
 
 
 def _page(

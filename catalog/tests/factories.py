@@ -36,7 +36,7 @@ def store(*drafts: ProductDraft) -> list[str]:
     """Insert products and return their ids, in the order given."""
     from catalog.categories import refresh_categories
 
-    documents = [to_document(validated(item), now=NOW) for item in drafts]
+    documents: list[Any] = [to_document(validated(item), now=NOW) for item in drafts]
     database = mongo.command_database()
     database[PRODUCTS].insert_many(documents)
     refresh_categories(database)

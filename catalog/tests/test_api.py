@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from catalog.tests.factories import draft, store
 from django.test import Client
 from pytest_django import Settings
+
+from catalog.tests.factories import draft, store
 
 HOSTILE = [
     "$where",

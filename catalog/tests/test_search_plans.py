@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from catalog.indexes import PRODUCTS
+from catalog.search.cursor import decode_cursor
 from catalog.search.plan import plan_search
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import search_products
@@ -16,7 +18,7 @@ BRANDS = ("Logitech", "Razer", "Sony")
 
 
 @pytest.fixture
-def catalogue(products_db: Any) -> Iterator[Any]:
+def catalogue(products_db: Any) -> Any:
     store(
         *(
             draft(
@@ -32,7 +34,7 @@ def catalogue(products_db: Any) -> Iterator[Any]:
             for number in range(300)
         )
     )
-    yield products_db
+    return products_db
 
 
 def stages(explained: Any) -> list[str]:
@@ -89,9 +91,6 @@ def test_a_page_of_one_common_word_reads_no_more_than_it_shows(catalogue: Any) -
 
 
 def _second_page(request: SearchRequest) -> SearchRequest:
-    from catalog.search.cursor import decode_cursor
-    from dataclasses import replace
-
     cursor = search_products(request=request).value["next"]
     assert cursor, "the catalogue must be large enough for a second page"
     return replace(request, after=decode_cursor(cursor, sort=request.sort.value))
@@ -108,9 +107,6 @@ def test_paging_shows_every_result_once_and_in_order(catalogue: Any, sort: Sort)
         assert page["total_relation"] == "eq"
         if page["next"] is None:
             break
-        from catalog.search.cursor import decode_cursor
-        from dataclasses import replace
-
         request = replace(request, after=decode_cursor(page["next"], sort=sort.value))
     assert len(shown) == 300
     assert len({product["_id"] for product in shown}) == 300
@@ -119,10 +115,7 @@ def test_paging_shows_every_result_once_and_in_order(catalogue: Any, sort: Sort)
 
 
 def _order(product: dict[str, Any], sort: Sort) -> Any:
-    return {
-        Sort.RELEVANCE: lambda: int(product["name"].split()[-1]) % 11,
-        Sort.PRICE_ASC: lambda: product["price"],
-        Sort.PRICE_DESC: lambda: product["price"],
-        Sort.RATING: lambda: product["rating"],
-        Sort.NEWEST: lambda: product["createdAt"],
-    }[sort]()
+    if sort is Sort.RELEVANCE:
+        return int(product["name"].split()[-1]) % 11
+    field = {Sort.RATING: "rating", Sort.NEWEST: "createdAt"}.get(sort, "price")
+    return product[field]

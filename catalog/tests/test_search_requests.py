@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from catalog.errors import InvalidParameter
 from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.request import SearchRequest, Sort, normalise_query, parse_search_request
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def parse(**parameters: str) -> SearchRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from catalog.search.plan import TOTAL_CAP
 from catalog.search.request import SearchRequest
 from catalog.services import search as search_service
