@@ -1,0 +1,1 @@
+"""The benchmark: each bar of docs/performance.md as a ratio of two things measured in one run, interleaved."""
