@@ -41,6 +41,10 @@ CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 IMAGE_HOSTS = env.hosts("IMAGE_HOSTS")
+# A leading dot stands for all subdomains, which a Content-Security-Policy writes with an asterisk.
+IMAGE_SOURCES = [
+    f"{scheme}://{'*' if host.startswith('.') else ''}{host}" for host in IMAGE_HOSTS for scheme in ("https", "http")
+]
 # On by default as soon as the process talks to a deployment of its own, off on a developer's machine.
 HTTPS = env.boolean("HTTPS", not EMBEDDED and not DEBUG)
 
@@ -62,12 +66,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [
-            SELF,
-            "data:",
-            *(f"https://{host}" for host in IMAGE_HOSTS),
-            *(f"http://{host}" for host in IMAGE_HOSTS),
-        ],
+        "img-src": [SELF, "data:", *IMAGE_SOURCES],
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
