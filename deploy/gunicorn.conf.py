@@ -32,8 +32,8 @@ graceful_timeout = 10
 # Workers tell that they live by touching a file; on a disk, a slow write would look like a hung worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  (gunicorn creates a private file there)
 
-# Whom to believe that a request came over HTTPS.
-forwarded_allow_ips = ",".join(settings.TRUSTED_PROXIES) or "127.0.0.1,::1"
+# Whom to believe that a request came over HTTPS (X-Forwarded-Proto); by default nobody.
+forwarded_allow_ips = ",".join(settings.TRUSTED_PROXIES)
 
 accesslog = None
 errorlog = "-"

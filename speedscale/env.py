@@ -9,14 +9,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
-_HOST = re.compile(r"^(\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\])(:\d+)?$")
+_HOST = re.compile(r"^(\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\])(?P<port>:\d+)?$")
+_DATABASE = re.compile(r"^[A-Za-z0-9_-]{1,63}$")
 _RATE = re.compile(r"^(?P<amount>\d+)\s*/\s*(?P<unit>second|minute|hour|day)$")
 
 
@@ -72,12 +73,14 @@ class Env:
         """Return the parts of a list separated by commas or white space."""
         return [part for part in re.split(r"[\s,]+", self.text(name, default)) if part]
 
-    def hosts(self, name: str, default: str = "") -> list[str]:
-        """Return host names; a leading dot stands for all subdomains."""
+    def hosts(self, name: str, default: str = "", *, ports: bool = False) -> list[str]:
+        """Return host names, with a port where ``ports`` allows one; a leading dot stands for all subdomains."""
         values = self.words(name, default)
         for value in values:
-            if not _HOST.match(value):
-                raise EnvError(name, value, "host names separated by commas, without scheme or path")
+            match = _HOST.match(value)
+            if not match or (match["port"] and not ports):
+                without = "scheme or path" if ports else "scheme, port or path"
+                raise EnvError(name, value, f"host names separated by commas, without {without}")
         return values
 
     def origins(self, name: str) -> list[str]:
@@ -85,27 +88,41 @@ class Env:
         values = self.words(name)
         for value in values:
             scheme, separator, rest = value.partition("://")
-            if scheme not in {"http", "https"} or not separator or "/" in rest or not rest:
+            if scheme not in {"http", "https"} or not separator or not _HOST.match(rest.removeprefix("*.")):
                 raise EnvError(name, value, "origins such as https://shop.example, separated by commas")
         return values
 
     def networks(self, name: str) -> list[str]:
-        """Return IP addresses and networks in CIDR notation."""
-        values = self.words(name)
-        for value in values:
+        """Return networks in CIDR notation; a single address becomes a network of one, host bits are dropped."""
+        networks = []
+        for value in self.words(name):
             try:
-                ipaddress.ip_network(value, strict=False)
+                networks.append(str(ipaddress.ip_network(value, strict=False)))
             except ValueError:
                 raise EnvError(name, value, "IP addresses or networks such as 10.0.0.0/8") from None
-        return values
+        return networks
 
     def url(self, name: str, schemes: tuple[str, ...], default: str = "") -> str:
         """Return a URL whose scheme is one of ``schemes``. The value is never echoed: it may hold a password."""
         raw = self.text(name, default)
         if raw and not raw.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             expected = "a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes)
-            raise EnvError(name, raw.partition("://")[0][:12] + "...", expected)
+            raise EnvError(name, "***", expected)
         return raw
+
+    def choice(self, name: str, default: str, choices: Collection[str]) -> str:
+        """Return one of ``choices``, which are in upper case; the case of the value does not matter."""
+        value = self.text(name, default).upper()
+        if value not in choices:
+            raise EnvError(name, value, "one of " + ", ".join(choices))
+        return value
+
+    def database(self, name: str, default: str) -> str:
+        """Return a name that MongoDB takes for a database."""
+        value = self.text(name, default)
+        if not _DATABASE.match(value):
+            raise EnvError(name, value, "a database's name: up to 63 letters, digits, underscores and hyphens")
+        return value
 
     def rate(self, name: str, default: str) -> str:
         """Return a rate such as ``60/minute``; a variable that is set but empty turns the limit off."""

@@ -26,7 +26,7 @@ DEBUG = env.boolean("DEBUG", False)
 _endpoints = read_endpoints(DATA_DIR)
 EMBEDDED = not env.is_set("MONGO_URI")
 MONGO_URI = env.url("MONGO_URI", ("mongodb", "mongodb+srv"), _endpoints.mongo_uri)
-MONGO_DB = env.text("MONGO_DB", "speedscale")
+MONGO_DB = env.database("MONGO_DB", "speedscale")
 REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"), _endpoints.redis_url)
 
 HOST = env.text("HOST", "127.0.0.1")
@@ -40,7 +40,7 @@ ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 METRICS_TOKEN = env.text("METRICS_TOKEN")
-IMAGE_HOSTS = env.hosts("IMAGE_HOSTS")
+IMAGE_HOSTS = env.hosts("IMAGE_HOSTS", ports=True)
 # A leading dot stands for all subdomains, which a Content-Security-Policy writes with an asterisk.
 IMAGE_SOURCES = [
     f"{scheme}://{'*' if host.startswith('.') else ''}{host}" for host in IMAGE_HOSTS for scheme in ("https", "http")
@@ -223,7 +223,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
+    },
     "loggers": {
         "django.request": {"level": "ERROR"},
         "pymongo": {"level": "WARNING"},
