@@ -31,7 +31,7 @@ class TraceMiddleware:
             response["Server-Timing"] = trace.server_timing()
             match = request.resolver_match
             route = match.view_name if match else "unmatched"
-            if route not in _UNTRACED_ROUTES and not route.startswith("dashboard:"):
+            if trace.recorded and route not in _UNTRACED_ROUTES and not route.startswith("dashboard:"):
                 recorder.record(
                     sample_of(
                         trace,

@@ -46,6 +46,8 @@ class Trace:
     lookups: list[Lookup] = field(default_factory=list)
     redis_failed: bool = False
     """Redis failed once in this request, so it is not asked again: one timeout a request is the limit."""
+    recorded: bool = True
+    """Whether telemetry keeps this request; a page's pictures would crowd out the page itself."""
     _inner_ms: list[float] = field(default_factory=lambda: [0.0])
 
     def elapsed_ms(self) -> float:

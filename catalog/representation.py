@@ -9,6 +9,8 @@ from urllib.parse import quote
 from catalog.products import AttributeValue, Product
 from catalog.search.index_keys import slug
 
+PICTURE_VERSION = 1
+"""Part of every drawn picture's address: raise it with the design, because browsers keep pictures for a year."""
 _MINOR_DIGITS = {"BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3, "CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0}
 
 
@@ -47,9 +49,14 @@ def major_units(amount: int, currency: str) -> float:
     return round(amount / 10**digits, digits) if digits else float(amount)
 
 
-def drawn_picture_path(product: Product) -> str:
-    """Return the path of the picture that is drawn for a product which has none of its own."""
-    return f"/pictures/{quote(slug(product.product_type or product.category))}/{quote(slug(product.brand))}.svg"
+def drawn_picture_path(*, kind: str, brand: str) -> str:
+    """Return the address of the picture that is drawn for products which have none of their own.
+
+    Args:
+        kind: what the product is: its type, else its category.
+        brand: decides the colours; may be empty.
+    """
+    return f"/pictures/{quote(slug(kind))}/{quote(slug(brand))}.svg?v={PICTURE_VERSION}"
 
 
 def product_json(product: Product) -> ProductJSON:
@@ -70,7 +77,8 @@ def product_json(product: Product) -> ProductJSON:
         rating=product.rating,
         ratingCount=product.rating_count,
         attributes=product.attributes,
-        imageUrl=product.image_url or drawn_picture_path(product),
+        imageUrl=product.image_url
+        or drawn_picture_path(kind=product.product_type or product.category, brand=product.brand),
         createdAt=product.created_at.isoformat(),
         updatedAt=product.updated_at.isoformat(),
         version=product.version,

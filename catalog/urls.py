@@ -1,6 +1,16 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from catalog.views.home import home
+from catalog.views.pictures import picture
+from catalog.views.products import product
+from catalog.views.search import search
 
 app_name = "catalog"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", home, name="home"),
+    path("search", search, name="search"),
+    path("products/<str:product_id>/", product, name="product"),
+    path("pictures/<str:kind>/<str:brand>.svg", picture, name="picture"),
+]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from cachelayer.dashboard.views import dashboard
 
 app_name = "dashboard"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", dashboard, name="home")]

@@ -1,0 +1,114 @@
+"""Geometry of the latency chart: bars on a logarithmic scale, in percent of a drawing that any width can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import time
+
+from cachelayer.outcomes import Outcome
+from cachelayer.presentation import format_age, format_ms, heat_label, heat_of, source_label
+from cachelayer.telemetry import Sample
+
+SLOTS = 50
+FLOOR_MS = 0.1
+_LEAST_DECADES = 3
+_LOWEST_BAR = 1.5
+_BAR_SHARE = 0.68
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A request as a bar; places and sizes are percentages, written for SVG."""
+
+    heat: str
+    x: str
+    width: str
+    y: str
+    height: str
+    slot_x: str
+    slot_width: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class GridLine:
+    """A line of the scale."""
+
+    y: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyChart:
+    """The last requests, oldest first, so that the newest stands at the right."""
+
+    bars: tuple[Bar, ...]
+    lines: tuple[GridLine, ...]
+    summary: str
+
+
+def latency_chart(samples: Sequence[Sample], *, now: float | None = None) -> LatencyChart:
+    """Draw up to :data:`SLOTS` samples, given newest first."""
+    shown = list(samples[:SLOTS])
+    moment = time() if now is None else now
+    slowest = max((sample.elapsed_ms for sample in shown), default=0.0)
+    decades = max(_LEAST_DECADES, math.ceil(math.log10(max(slowest, FLOOR_MS) / FLOOR_MS)))
+    first_slot = SLOTS - len(shown)
+    bars = (_bar(sample, first_slot + place, decades, moment) for place, sample in enumerate(reversed(shown)))
+    lines = (
+        GridLine(y=_percent(100 - 100 * decade / decades), label=_decade_label(FLOOR_MS * 10**decade))
+        for decade in range(decades + 1)
+    )
+    return LatencyChart(bars=tuple(bars), lines=tuple(lines), summary=_summary(shown, slowest))
+
+
+def height_percent(elapsed_ms: float, decades: int) -> float:
+    """Return how high a bar is on a scale that begins at :data:`FLOOR_MS` and spans ``decades`` powers of ten."""
+    if elapsed_ms <= FLOOR_MS:
+        return _LOWEST_BAR
+    return min(max(math.log10(elapsed_ms / FLOOR_MS) / decades * 100, _LOWEST_BAR), 100.0)
+
+
+def _bar(sample: Sample, slot: int, decades: int, now: float) -> Bar:
+    heat = heat_of(Outcome(sample.outcome) if sample.outcome else None)
+    slot_width = 100 / SLOTS
+    width = slot_width * _BAR_SHARE
+    height = height_percent(sample.elapsed_ms, decades)
+    where = f" from {source_label(sample.source)}" if sample.source else ""
+    key = f", key {sample.key}" if sample.key else ""
+    return Bar(
+        heat=heat.value,
+        x=_percent(slot * slot_width + (slot_width - width) / 2),
+        width=_percent(width),
+        y=_percent(100 - height),
+        height=_percent(height),
+        slot_x=_percent(slot * slot_width),
+        slot_width=_percent(slot_width),
+        title=(
+            f"{format_ms(sample.elapsed_ms)}{where} ({heat_label(heat)}): "
+            f"{sample.method} {sample.path}{key}, {format_age(max(now - sample.at, 0))} ago"
+        ),
+    )
+
+
+def _summary(shown: Sequence[Sample], slowest: float) -> str:
+    if not shown:
+        return "No request has been recorded yet."
+    hits = sum(1 for sample in shown if sample.outcome and Outcome(sample.outcome).is_hit)
+    fastest = min(sample.elapsed_ms for sample in shown)
+    return (
+        f"Bar chart on a logarithmic scale of the last {len(shown)} requests: {hits} answered by a cache; "
+        f"fastest {format_ms(fastest)}, slowest {format_ms(slowest)}. The table below holds the same figures."
+    )
+
+
+def _decade_label(milliseconds: float) -> str:
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:g} s"
+    return f"{milliseconds:g} ms"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") + "%"

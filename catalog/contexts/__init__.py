@@ -1,0 +1,1 @@
+"""What templates show: frozen values with every label, address and price ready. Templates decide nothing."""

@@ -1,0 +1,235 @@
+"""The filters beside the results: what can be chosen, what is chosen, and where each choice leads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog.contexts.formatting import currency_symbol, format_minor
+from catalog.contexts.links import search_url
+from catalog.representation import ProductJSON
+from catalog.search.index_keys import category_key
+from catalog.search.request import SearchRequest, Sort
+from catalog.services.products import CategoryJSON
+from catalog.services.search import FacetJSON, FacetsJSON
+
+_SORT_LABELS = {
+    Sort.RELEVANCE: "Most relevant",
+    Sort.PRICE_ASC: "Price: low to high",
+    Sort.PRICE_DESC: "Price: high to low",
+    Sort.RATING: "Best rated",
+    Sort.NEWEST: "Newest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FacetOption:
+    """A value to narrow to. ``element_id`` keeps the keyboard's place when the list is replaced."""
+
+    label: str
+    count: str
+    url: str
+    selected: bool
+    element_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A group of values. ``ancestors`` lead back up where the values form a tree."""
+
+    name: str
+    title: str
+    ancestors: tuple[FacetOption, ...]
+    options: tuple[FacetOption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """An active filter with the address that removes it."""
+
+    label: str
+    remove_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SortOption:
+    """A way to sort."""
+
+    value: str
+    label: str
+    selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Everything the filter column shows.
+
+    Attributes:
+        kept: parameters that the form does not show but must keep, as pairs of name and value.
+        note: how the numbers beside the values are to be read; empty where they are exact.
+    """
+
+    facets: tuple[Facet, ...]
+    chips: tuple[Chip, ...]
+    sorts: tuple[SortOption, ...]
+    kept: tuple[tuple[str, str], ...]
+    min_price: str
+    max_price: str
+    in_stock: bool
+    currency: str
+    clear_url: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crumb:
+    """A step of the way to a page; the last one has no address."""
+
+    label: str
+    url: str
+
+
+def build_filters(
+    request: SearchRequest,
+    *,
+    facets: FacetsJSON | None,
+    products: Sequence[ProductJSON],
+    top_categories: Sequence[CategoryJSON],
+) -> Filters:
+    """Prepare the filter column of a result page.
+
+    Args:
+        facets: values counted over the results; ``None`` where there are no results.
+        products: the results shown, for the names of what is chosen.
+        top_categories: offered while no category and no word narrows the results.
+    """
+    exact = facets is None or facets["exact"]
+    names = category_names(request.category, products)
+    groups = [
+        _category_facet(request, facets, names, top_categories, exact=exact),
+        _brand_facet(request, facets, exact=exact),
+    ]
+    return Filters(
+        facets=tuple(group for group in groups if group.options or group.ancestors),
+        chips=_chips(request, names, products),
+        sorts=tuple(SortOption(sort.value, label, sort is request.sort) for sort, label in _SORT_LABELS.items()),
+        kept=tuple(
+            (name, value)
+            for name, value in (("q", request.query), ("category", request.category), ("brand", request.brand))
+            if value
+        ),
+        min_price=format_minor(request.min_price),
+        max_price=format_minor(request.max_price),
+        in_stock=request.in_stock,
+        currency=currency_symbol(products[0]["currency"]) if products else "",
+        clear_url=search_url(SearchRequest(query=request.query, sort=request.sort)),
+        note="" if exact else "Counted among the first results only",
+    )
+
+
+def category_names(key: str, products: Sequence[ProductJSON]) -> tuple[str, ...]:
+    """Return the names of the levels of a category key, as products spell them, else guessed from the key."""
+    if not key:
+        return ()
+    depth = key.count("/") + 1
+    for product in products:
+        path = tuple(product["categoryPath"][:depth])
+        if category_key(path) == key:
+            return path
+    return tuple(level.replace("-", " ").capitalize() for level in key.split("/"))
+
+
+def breadcrumbs(path: Sequence[str], *, last_is_link: bool = False) -> tuple[Crumb, ...]:
+    """Return the way from the home page to a category."""
+    crumbs = [Crumb("Home", "/")]
+    for depth, name in enumerate(path, start=1):
+        is_last = depth == len(path) and not last_is_link
+        crumbs.append(Crumb(name, "" if is_last else search_url(SearchRequest(category=category_key(path[:depth])))))
+    return tuple(crumbs)
+
+
+def _category_facet(
+    request: SearchRequest,
+    facets: FacetsJSON | None,
+    names: Sequence[str],
+    top_categories: Sequence[CategoryJSON],
+    *,
+    exact: bool,
+) -> Facet:
+    ancestors: list[FacetOption] = []
+    if request.category:
+        ancestors.append(_option("category", "All categories", "", search_url(request, category=""), "all"))
+        keys = request.category.split("/")
+        for depth, name in enumerate(names, start=1):
+            key = "/".join(keys[:depth])
+            is_chosen = depth == len(names)
+            ancestors.append(_option("category", name, "", search_url(request, category=key), key, selected=is_chosen))
+        values = [value for value in _values(facets, "category") if value["key"].startswith(f"{request.category}/")]
+    elif request.query or request.has_filters:
+        values = _values(facets, "category")
+    else:
+        values = [
+            {"key": category["key"], "label": category["name"], "count": category["product_count"]}
+            for category in top_categories
+        ]
+        exact = True
+    options = (
+        _option(
+            "category", value["label"], _count(value["count"], exact), search_url(request, category=value["key"]),
+            value["key"],
+        )
+        for value in values
+    )  # fmt: skip
+    return Facet("category", "Category", tuple(ancestors), tuple(options))
+
+
+def _brand_facet(request: SearchRequest, facets: FacetsJSON | None, *, exact: bool) -> Facet:
+    values = _values(facets, "brand")
+    if request.brand:
+        chosen = values[0]["label"] if values else request.brand.replace("-", " ").title()
+        return Facet(
+            "brand",
+            "Brand",
+            (
+                _option("brand", "All brands", "", search_url(request, brand=""), "all"),
+                _option("brand", chosen, "", search_url(request), request.brand, selected=True),
+            ),
+            (),
+        )
+    options = (
+        _option("brand", value["label"], _count(value["count"], exact), search_url(request, brand=value["key"]), str(n))
+        for n, value in enumerate(values)
+    )
+    return Facet("brand", "Brand", (), tuple(options))
+
+
+def _values(facets: FacetsJSON | None, name: str) -> list[FacetJSON]:
+    if facets is None:
+        return []
+    return facets["brand"] if name == "brand" else facets["category"]
+
+
+def _count(count: int, exact: bool) -> str:
+    return f"{count:,}" if exact else f"{count:,}+"
+
+
+def _option(facet: str, label: str, count: str, url: str, name: str, *, selected: bool = False) -> FacetOption:
+    element_id = f"{facet}-{name.replace('/', '-')}"
+    return FacetOption(label=label, count=count, url=url, selected=selected, element_id=element_id)
+
+
+def _chips(request: SearchRequest, names: Sequence[str], products: Sequence[ProductJSON]) -> tuple[Chip, ...]:
+    symbol = currency_symbol(products[0]["currency"]) if products else ""
+    low, high = format_minor(request.min_price), format_minor(request.max_price)
+    chips: list[Chip] = []
+    if request.category:
+        chips.append(Chip(names[-1], search_url(request, category="")))
+    if request.brand:
+        label = products[0]["brand"] if products else request.brand.replace("-", " ").title()
+        chips.append(Chip(label, search_url(request, brand="")))
+    if low or high:
+        label = f"{symbol}{low or '0'} to {symbol}{high}" if high else f"From {symbol}{low}"
+        chips.append(Chip(label, search_url(request, min_price=None, max_price=None)))
+    if request.in_stock:
+        chips.append(Chip("In stock", search_url(request, in_stock=False)))
+    return tuple(chips)

@@ -1,0 +1,75 @@
+"""The home page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cachelayer.engine import Cached
+from cachelayer.presentation import Provenance, provenance_of
+from catalog.contexts.cards import ProductCard, product_card
+from catalog.contexts.formatting import plural
+from catalog.contexts.links import category_url, query_url, search_url
+from catalog.representation import drawn_picture_path
+from catalog.search.request import SearchRequest, Sort
+from catalog.services.products import CategoryJSON
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryTile:
+    """A category to browse."""
+
+    name: str
+    url: str
+    count: str
+    picture: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A text that leads somewhere."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """Everything the home page shows."""
+
+    product_count: str
+    trending: tuple[Link, ...]
+    categories: tuple[CategoryTile, ...]
+    popular: tuple[ProductCard, ...]
+    newest: tuple[ProductCard, ...]
+    newest_url: str
+    all_url: str
+    provenance: Provenance
+
+
+def build_home_page(*, trending: Sequence[str], categories: Cached, popular: Cached, newest: Cached) -> HomePage:
+    """Prepare the home page."""
+    total = sum(category["product_count"] for category in categories.value)
+    return HomePage(
+        product_count=plural(total, "product", "products"),
+        trending=tuple(Link(query, query_url(query)) for query in trending),
+        categories=category_tiles(categories.value),
+        popular=tuple(product_card(product) for product in popular.value),
+        newest=tuple(product_card(product) for product in newest.value),
+        newest_url=search_url(SearchRequest(sort=Sort.NEWEST)),
+        all_url=search_url(SearchRequest()),
+        provenance=provenance_of(popular),
+    )
+
+
+def category_tiles(categories: Sequence[CategoryJSON]) -> tuple[CategoryTile, ...]:
+    """Prepare categories to browse."""
+    return tuple(
+        CategoryTile(
+            name=category["name"],
+            url=category_url(category["key"]),
+            count=plural(category["product_count"], "product", "products"),
+            picture=drawn_picture_path(kind=category["name"], brand=""),
+        )
+        for category in categories
+    )

@@ -1,0 +1,49 @@
+"""Addresses of result pages, written in one canonical form so that equal searches have equal addresses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from catalog.contexts.formatting import format_minor
+from catalog.search.request import SearchRequest, Sort
+
+
+def search_url(request: SearchRequest, **changes: Any) -> str:
+    """Return the address of the first page of ``request`` with some of its fields changed."""
+    changed = replace(request, **{"after": None, **changes})
+    parameters = [
+        ("q", changed.query),
+        ("category", changed.category),
+        ("brand", changed.brand),
+        ("min_price", format_minor(changed.min_price)),
+        ("max_price", format_minor(changed.max_price)),
+        ("in_stock", "true" if changed.in_stock else ""),
+        ("sort", "" if changed.sort is Sort.RELEVANCE else changed.sort.value),
+    ]
+    given = urlencode([(name, value) for name, value in parameters if value])
+    return f"{reverse('catalog:search')}?{given}" if given else reverse("catalog:search")
+
+
+def next_page_url(request: SearchRequest, cursor: str) -> str:
+    """Return the address of the page that begins after ``cursor``."""
+    url = search_url(request)
+    return f"{url}{'&' if '?' in url else '?'}{urlencode({'after': cursor})}"
+
+
+def category_url(key: str) -> str:
+    """Return the address that lists a category."""
+    return search_url(SearchRequest(category=key))
+
+
+def brand_url(slug: str) -> str:
+    """Return the address that lists a brand."""
+    return search_url(SearchRequest(brand=slug))
+
+
+def query_url(query: str) -> str:
+    """Return the address of a search for ``query``."""
+    return search_url(SearchRequest(query=query))

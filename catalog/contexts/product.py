@@ -1,0 +1,73 @@
+"""The product page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cachelayer.engine import Cached
+from cachelayer.presentation import Provenance, provenance_of
+from catalog.contexts.cards import Picture, Rating, StockState, picture_of, rating_of, stock_state
+from catalog.contexts.facets import Crumb, breadcrumbs
+from catalog.contexts.formatting import format_attribute, format_date, format_price
+from catalog.contexts.links import brand_url
+from catalog.representation import ProductJSON
+from catalog.search.index_keys import slug
+from catalog.services.products import product_cache_key
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPage:
+    """Everything a product page shows.
+
+    Attributes:
+        summary: one line for search engines.
+        paragraphs: the description, split at empty lines.
+        attributes: pairs of name and value.
+        similar_url: answers with the similar products, as a fragment or a page.
+    """
+
+    id: str
+    name: str
+    brand: str
+    brand_url: str
+    sku: str
+    summary: str
+    crumbs: tuple[Crumb, ...]
+    picture: Picture
+    price: str
+    stock: StockState
+    stock_detail: str
+    rating: Rating | None
+    paragraphs: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...]
+    added: str
+    updated: str
+    api_url: str
+    similar_url: str
+    provenance: Provenance
+
+
+def build_product_page(answer: Cached) -> ProductPage:
+    """Prepare the page of the product that ``answer`` holds."""
+    product: ProductJSON = answer.value
+    return ProductPage(
+        id=product["_id"],
+        name=product["name"],
+        brand=product["brand"],
+        brand_url=brand_url(slug(product["brand"])) if product["brand"] else "",
+        sku=product["sku"],
+        summary=" ".join(product["description"].split())[:160],
+        crumbs=breadcrumbs(product["categoryPath"], last_is_link=True),
+        picture=picture_of(product),
+        price=format_price(product["price"], product["currency"]),
+        stock=stock_state(product["stock"]),
+        stock_detail=f"{product['stock']:,} on hand" if product["stock"] else "Not available at present",
+        rating=rating_of(product["rating"], product["ratingCount"]),
+        paragraphs=tuple(part.strip() for part in product["description"].split("\n\n") if part.strip()),
+        attributes=tuple((name, format_attribute(value)) for name, value in product["attributes"].items()),
+        added=format_date(product["createdAt"]),
+        updated=format_date(product["updatedAt"]),
+        api_url=f"/api/products/{product['_id']}",
+        similar_url=f"/products/{product['_id']}/similar",
+        provenance=provenance_of(answer, key=product_cache_key(product["_id"])),
+    )

@@ -1,0 +1,133 @@
+"""The result page and its fragments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cachelayer.engine import Cached
+from cachelayer.presentation import Provenance, provenance_of
+from catalog.contexts.cards import ProductCard, product_card
+from catalog.contexts.facets import Crumb, Filters, breadcrumbs, category_names
+from catalog.contexts.formatting import plural
+from catalog.contexts.home import CategoryTile
+from catalog.contexts.links import next_page_url, query_url, search_url
+from catalog.search.analysis import terms
+from catalog.search.request import SearchRequest, Sort
+from catalog.services.search import SearchJSON
+
+
+@dataclass(frozen=True, slots=True)
+class NothingFound:
+    """What to offer where nothing was found."""
+
+    explanation: str
+    broader: tuple[tuple[str, str], ...]
+    categories: tuple[CategoryTile, ...]
+    popular: tuple[ProductCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPage:
+    """Everything a page of results shows.
+
+    Attributes:
+        title: for the browser's tab.
+        heading: what these results are.
+        query: the words searched for; empty while browsing.
+        total: such as ``1,203 products`` or ``10,000+ products``.
+        status: what a screen reader is told after an update.
+        next_url: where the results go on; empty at their end.
+        first_page_url: set where this is not the first page.
+        corrected: a spelling that was searched instead, with the address; empty where there is none.
+    """
+
+    title: str
+    heading: str
+    query: str
+    crumbs: tuple[Crumb, ...]
+    total: str
+    status: str
+    cards: tuple[ProductCard, ...]
+    next_url: str
+    next_label: str
+    first_page_url: str
+    corrected: str
+    filters: Filters
+    provenance: Provenance
+    nothing: NothingFound | None
+
+
+def build_result_page(
+    request: SearchRequest, answer: Cached, *, filters: Filters, nothing: NothingFound | None = None
+) -> ResultPage:
+    """Prepare a page of results."""
+    found: SearchJSON = answer.value
+    words = terms(request.query)
+    names = category_names(request.category, found["data"])
+    total = total_text(found)
+    is_first = request.after is None
+    return ResultPage(
+        title=_title(request, names),
+        heading=_heading(request, names, found),
+        query=request.query,
+        crumbs=breadcrumbs(names) if names else (),
+        total=total,
+        status=_status(found, total, is_first=is_first),
+        cards=tuple(product_card(product, highlight=words) for product in found["data"]),
+        next_url=next_page_url(request, found["next"]) if found["next"] else "",
+        next_label="Show more products",
+        first_page_url="" if is_first else search_url(request),
+        corrected=found["corrected_query"] or "",
+        filters=filters,
+        provenance=provenance_of(answer, key=request.cache_key()),
+        nothing=nothing,
+    )
+
+
+def build_nothing_found(
+    request: SearchRequest, *, categories: Sequence[CategoryTile], popular: Sequence[ProductCard]
+) -> NothingFound:
+    """Prepare what helps where nothing was found."""
+    broader: list[tuple[str, str]] = []
+    if request.has_filters:
+        broader.append(("Remove all filters", search_url(SearchRequest(query=request.query))))
+    words = request.query.split()
+    if len(words) > 1:
+        broader += [(f"Search for “{word}” only", query_url(word)) for word in words[:4]]
+    if request.has_filters and request.query:
+        explanation = "No product matches all of these words and filters together."
+    elif request.query:
+        explanation = "No product has all of these words in its name, brand, type or category."
+    else:
+        explanation = "No product matches these filters together."
+    return NothingFound(explanation, tuple(broader), tuple(categories), tuple(popular))
+
+
+def total_text(found: SearchJSON) -> str:
+    """Return how many results there are, as honestly as it is known."""
+    if found["total_relation"] == "gte":
+        return f"{found['total']:,}+ products"
+    return plural(found["total"], "product", "products")
+
+
+def _status(found: SearchJSON, total: str, *, is_first: bool) -> str:
+    if not found["total"]:
+        return "No products found"
+    return f"{total} found" if is_first else f"{plural(found['count'], 'more product', 'more products')} of {total}"
+
+
+def _heading(request: SearchRequest, names: Sequence[str], found: SearchJSON) -> str:
+    if request.query:
+        return f"“{request.query}”"
+    if names:
+        return names[-1]
+    if request.brand:
+        return found["data"][0]["brand"] if found["data"] else request.brand.replace("-", " ").title()
+    return "New products" if request.sort is Sort.NEWEST else "All products"
+
+
+def _title(request: SearchRequest, names: Sequence[str]) -> str:
+    if request.query:
+        return f"{request.query} – search"
+    return names[-1] if names else "Products"
