@@ -116,44 +116,43 @@ class Step:
 class Provenance:
     """Where an answer came from, for a line of text and a waterfall.
 
-    The times are read when the page asks for them, so that a line further down knows more of the rendering.
+    Attributes:
+        source: as the API tells it, such as ``L1_CACHE``.
+        label: the same in words.
+        heat: name of its look.
+        icon: the icon that stands for the heat.
+        outcome: as in the ``X-Cache`` header.
+        key: the cache key, or empty.
+        age: when the value was loaded, in words; empty where it was loaded for this answer.
+        elapsed: from the request's arrival until the answer was there, before rendering.
+        steps: what happened in that time, in order of start.
     """
 
     source: str
     label: str
     heat: str
+    icon: str
     outcome: str
     key: str
     age: str
-
-    @property
-    def icon(self) -> str:
-        """The icon that stands for the heat."""
-        return _HEAT_ICONS[Heat(self.heat)]
-
-    @property
-    def elapsed(self) -> str:
-        """Time since the request came in, such as ``3.20 ms``."""
-        trace = current_trace()
-        return format_ms(trace.elapsed_ms()) if trace else ""
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The steps so far, in order of their start."""
-        trace = current_trace()
-        return waterfall(trace) if trace else ()
+    elapsed: str
+    steps: tuple[Step, ...]
 
 
 def provenance_of(answer: Cached, *, key: str = "") -> Provenance:
-    """Describe how ``answer`` was found."""
+    """Describe how ``answer`` was found, as of now."""
     heat = heat_of(answer.outcome)
+    trace = current_trace()
     return Provenance(
         source=answer.source,
         label=source_label(answer.source),
         heat=heat.value,
+        icon=_HEAT_ICONS[heat],
         outcome=answer.outcome.header,
         key=key,
-        age="" if heat in (Heat.COLD, Heat.BYPASS) else format_age(answer.age_seconds),
+        age="" if heat in (Heat.COLD, Heat.BYPASS) else f"stored {format_age(answer.age_seconds)} ago",
+        elapsed=format_ms(trace.elapsed_ms()) if trace else "",
+        steps=waterfall(trace) if trace else (),
     )
 
 

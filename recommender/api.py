@@ -23,12 +23,7 @@ class SimilarView(APIView):
     @extend_schema(
         operation_id="list_similar_products",
         parameters=[schema.PRODUCT_ID, _LIMIT],
-        responses={
-            200: schema.SimilarEnvelopeSerializer,
-            400: schema.INVALID,
-            404: schema.NOT_FOUND,
-            503: schema.UNAVAILABLE,
-        },
+        responses={200: schema.SimilarEnvelopeSerializer, **schema.problems(400, 404, 503)},
     )
     def get(self, request: Request, product_id: str) -> Response:
         limit = _limit(request.query_params.get("limit", "12"))

@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
+from catalog.api.problems import PROBLEM_JSON
 from catalog.search.request import MAX_FILTER_LENGTH, MAX_QUERY_LENGTH, Sort
 
 SOURCES = ["L1_CACHE", "REDIS_CACHE", "STALE_CACHE", "MONGODB", "ML_ENGINE", "CATEGORY_FALLBACK"]
@@ -99,15 +100,18 @@ PROBLEM = inline_serializer(
 )
 
 
-def problem_of(description: str) -> OpenApiResponse:
-    """Describe an error answer."""
-    return OpenApiResponse(PROBLEM, description=description)
+_PROBLEMS = {
+    400: "A parameter cannot be used; `field` names it",
+    404: "There is no such product",
+    429: "Too many requests; see Retry-After",
+    503: "MongoDB does not answer and the answer is not cached; see Retry-After",
+}
 
 
-UNAVAILABLE = problem_of("MongoDB does not answer and the answer is not cached; see Retry-After")
-NOT_FOUND = problem_of("There is no such product")
-INVALID = problem_of("A parameter cannot be used; `field` names it")
-RATE_LIMITED = problem_of("Too many requests; see Retry-After")
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    """Describe the error answers of an operation."""
+    return {(status, PROBLEM_JSON): OpenApiResponse(PROBLEM, description=_PROBLEMS[status]) for status in statuses}
+
 
 PRODUCT_ID = OpenApiParameter(
     "product_id",

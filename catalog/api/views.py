@@ -29,12 +29,7 @@ class SearchView(APIView):
     @extend_schema(
         operation_id="search_products",
         parameters=schema.SEARCH_PARAMETERS,
-        responses={
-            200: schema.SearchEnvelopeSerializer,
-            400: schema.INVALID,
-            429: schema.RATE_LIMITED,
-            503: schema.UNAVAILABLE,
-        },
+        responses={200: schema.SearchEnvelopeSerializer, **schema.problems(400, 429, 503)},
     )
     def get(self, request: Request) -> Response:
         client = client_address(request._request)
@@ -57,7 +52,7 @@ class ProductView(APIView):
     @extend_schema(
         operation_id="get_product",
         parameters=[schema.PRODUCT_ID],
-        responses={200: schema.ProductEnvelopeSerializer, 404: schema.NOT_FOUND, 503: schema.UNAVAILABLE},
+        responses={200: schema.ProductEnvelopeSerializer, **schema.problems(404, 503)},
     )
     def get(self, request: Request, product_id: str) -> Response:
         response = Response(single(read_product(product_id=product_id)))

@@ -1,0 +1,73 @@
+"""Traces: spans that add up, and their way into the header."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from time import perf_counter
+
+from cachelayer.outcomes import Outcome, least_favourable
+from cachelayer.trace import Trace, current_trace, span, tracing
+
+
+def spin(milliseconds: float) -> None:
+    end = perf_counter() + milliseconds / 1000
+    while perf_counter() < end:
+        pass
+
+
+def test_inner_spans_are_not_counted_twice() -> None:
+    with tracing() as trace:
+        with span("outer"):
+            spin(2)
+            with span("inner"):
+                spin(3)
+            spin(1)
+        total = trace.elapsed_ms()
+    by_name = trace.self_ms_by_name()
+    assert by_name["inner"] >= 3
+    assert 3 <= by_name["outer"] < total - 3 + 0.5
+    assert sum(by_name.values()) <= total
+
+
+def test_a_step_timed_elsewhere_is_taken_out_of_the_span_around_it() -> None:
+    with tracing() as trace, span("load"):
+        spin(5)
+        trace.add_finished("mongodb", 4.0, "find")
+    by_name = trace.self_ms_by_name()
+    assert by_name["mongodb"] == 4.0
+    assert 0.9 <= by_name["load"] < 4
+
+
+def test_a_span_closes_when_its_step_fails() -> None:
+    with tracing() as trace:
+        with suppress(ZeroDivisionError), span("load"):
+            _ = 1 / 0
+        with span("after"):
+            spin(1)
+    assert set(trace.self_ms_by_name()) == {"load", "after"}
+
+
+def test_the_header_is_server_timing_syntax() -> None:
+    with tracing() as trace, span("redis"):
+        pass
+    header = trace.server_timing()
+    assert header.startswith("redis;dur=0.")
+    assert ", total;dur=" in header
+
+
+def test_each_thread_has_its_own_trace_and_outside_there_is_none() -> None:
+    seen: list[Trace | None] = []
+    with tracing() as trace:
+        thread = threading.Thread(target=lambda: seen.append(current_trace()))
+        thread.start()
+        thread.join()
+        assert current_trace() is trace
+    assert seen == [None]
+    assert current_trace() is None
+
+
+def test_the_least_favourable_outcome_speaks_for_an_answer() -> None:
+    assert least_favourable([Outcome.L1_HIT, Outcome.MISS, Outcome.REDIS_HIT]) is Outcome.MISS
+    assert least_favourable([Outcome.BYPASS, Outcome.MISS]) is Outcome.BYPASS
+    assert least_favourable([]) is None

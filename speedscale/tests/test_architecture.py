@@ -1,0 +1,50 @@
+"""The shape of the code: who imports whom, what is pinned, what is never sent."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [
+    path
+    for app in ("speedscale", "cachelayer", "catalog", "recommender")
+    for path in (ROOT / app).rglob("*.py")
+    if "tests" not in path.parts and "migrations" not in path.parts
+]
+
+
+def test_the_import_contracts_hold() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert re.search(r"[1-9]\d* kept, 0 broken", finished.stdout)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-embedded.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned(name: str) -> None:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+    loose = [line for line in lines if line and not line.startswith("-r ") and not re.search(r"==[\d.a-z]+$", line)]
+    assert loose == []
+
+
+def test_no_source_sends_what_would_stop_or_empty_a_server() -> None:
+    forbidden = re.compile(r"\bflush(db|all)\b|\.keys\(\s*[\"']|\bpickle\b|\$where\b", re.IGNORECASE)
+    found = [f"{path}: {match[0]}" for path in SOURCES for match in forbidden.finditer(path.read_text())]
+    assert found == []
+
+
+def test_templates_ask_no_other_host_and_carry_no_inline_style_or_script() -> None:
+    forbidden = re.compile(
+        r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"']https?://|\sstyle=|<style|<script(?![^>]*\bsrc=)|\son\w+=",
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in (ROOT / "templates").rglob("*.html")
+        for match in forbidden.finditer(path.read_text())
+    ]
+    assert found == []

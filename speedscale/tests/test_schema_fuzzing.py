@@ -1,0 +1,48 @@
+"""The API against its own OpenAPI description: generated requests, right and wrong, and what must hold for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from catalog.tests.factories import draft, store
+from speedscale.wsgi import application
+
+# Left out: that whatever fits the description is accepted. A cursor or a query of control characters fits it and is
+# refused all the same, with a 400 that names the field.
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
+
+
+schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
+
+
+@pytest.fixture
+def catalogue(products_db: Any) -> None:
+    store(*(draft(f"SKU-{number}", name=f"Wireless Mouse {number}") for number in range(25)))
+
+
+@schema.parametrize()
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_generated_requests_get_described_answers(catalogue: None, case: Any) -> None:
+    response = case.call_and_validate(checks=CHECKS)
+    assert response.status_code < 500
