@@ -73,10 +73,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def empty_caches() -> Iterator[None]:
     """Every test starts with cold caches and closed circuits."""
+    from django_redis import get_redis_connection
+
     from cachelayer import engine, leaderboard
     from cachelayer import redis as redis_door
     from catalog import mongo
-    from django_redis import get_redis_connection
 
     client: Any = get_redis_connection("default")
     for key in client.scan_iter(count=1000):
@@ -100,3 +101,9 @@ def products_db() -> Iterator[Any]:
     for name in (PRODUCTS, CATEGORIES):
         database[name].delete_many({})
     yield database
+
+
+@pytest.fixture
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold the rate limit's clock, so that no window ends in the middle of a test."""
+    monkeypatch.setattr("cachelayer.ratelimit.time", lambda: 1_800_000_030.0)

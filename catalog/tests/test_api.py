@@ -179,6 +179,7 @@ def test_trending_counts_each_client_once(client: Client, ids: list[str]) -> Non
     assert client.get("/api/trending").json()["data"] == ["gaming mouse", "wireless"]
 
 
+@pytest.mark.usefixtures("one_window")
 def test_the_rate_limit_is_per_client_and_says_when_to_come_back(
     client: Client, ids: list[str], settings: Settings
 ) -> None:

@@ -48,6 +48,7 @@ def test_the_short_way_runs_no_view(client: Client, ids: list[str], monkeypatch:
         client.get("/api/search?query=mouse&sort=rating")
 
 
+@pytest.mark.usefixtures("one_window")
 def test_the_rate_limit_counts_on_the_short_way_too(client: Client, ids: list[str], settings: Settings) -> None:
     settings.RATE_LIMIT_SEARCH = "3/minute"
     answers = [client.get("/api/search?query=mouse") for _ in range(5)]

@@ -9,13 +9,15 @@ from time import monotonic, perf_counter, sleep
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from pytest_django import Settings
+
 from cachelayer import engine
 from cachelayer import redis as redis_door
 from catalog import mongo
 from catalog.indexes import ensure_collections, ensure_indexes
 from catalog.tests.factories import draft, store
-from django.test import Client
-from pytest_django import Settings
 from speedscale.embedded.mongod import MongodServer
 from speedscale.embedded.redis import RedisServer
 
@@ -173,3 +175,11 @@ def test_mongodb_hung_is_a_503_within_two_seconds(client: Client, own_mongod: Mo
         assert search(client, "mouse").status_code == 200
     finally:
         own_mongod.signal(signal.SIGCONT)
+
+
+@pytest.mark.django_db
+def test_a_signed_in_person_stays_signed_in_when_redis_is_lost(client: Client, own_redis: RedisServer) -> None:
+    client.force_login(get_user_model().objects.create_superuser("staff", password="correct horse"))
+    assert client.get("/admin/").status_code == 200
+    own_redis.kill()
+    assert client.get("/admin/").status_code == 200
