@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def empty_caches() -> Iterator[None]:
+def empty_caches() -> None:
     """Every test starts with cold caches and closed circuits."""
     from django_redis import get_redis_connection
 
@@ -86,11 +85,10 @@ def empty_caches() -> Iterator[None]:
     leaderboard.forget_votes()
     redis_door.breaker.record_success()
     mongo.breaker.record_success()
-    yield
 
 
 @pytest.fixture
-def products_db() -> Iterator[Any]:
+def products_db() -> Any:
     """An empty catalogue with its validator and indexes."""
     from catalog import mongo
     from catalog.indexes import CATEGORIES, PRODUCTS, ensure_collections, ensure_indexes
@@ -100,7 +98,7 @@ def products_db() -> Iterator[Any]:
     ensure_indexes(database)
     for name in (PRODUCTS, CATEGORIES):
         database[name].delete_many({})
-    yield database
+    return database
 
 
 @pytest.fixture
