@@ -8,6 +8,8 @@ from __future__ import annotations
 import redis
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from speedscale.embedded.process import ServerError
 
@@ -32,10 +34,7 @@ def require_mongodb(uri: str) -> None:
             # Commands that need no rights succeed without signing in; this one does not.
             client.get_database("admin").command("listDatabases", nameOnly=True, authorizedDatabases=True)
         except ServerSelectionTimeoutError:
-            seen = client.topology_description
-            hosts = ", ".join(f"{host}:{port}" for host, port in seen.server_descriptions())
-            state = "answers, but has no primary" if _any_answers(client) else "does not answer"
-            raise ServerError(f"MONGO_URI: MongoDB at {hosts} {state}") from None
+            raise ServerError(f"MONGO_URI: {_why_no_primary(client)}") from None
         except OperationFailure as error:
             raise ServerError(f"MONGO_URI: MongoDB refuses ({_first_line(error)})") from None
         except PyMongoError as error:
@@ -45,7 +44,12 @@ def require_mongodb(uri: str) -> None:
 def require_redis(url: str) -> None:
     """Raise :class:`ServerError`, one line, unless a Redis answers at ``url``."""
     try:
-        client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS)
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
     except ValueError as error:
         raise ServerError(f"REDIS_URL cannot be used: {_first_line(error)}") from None
     with client:
@@ -55,10 +59,14 @@ def require_redis(url: str) -> None:
             raise ServerError(f"REDIS_URL: Redis does not work ({_first_line(error)})") from None
 
 
-def _any_answers(client: MongoClient[dict[str, object]]) -> bool:
-    return any(
-        server.server_type_name != "Unknown" for server in client.topology_description.server_descriptions().values()
-    )
+def _why_no_primary(client: MongoClient[dict[str, object]]) -> str:
+    servers = client.topology_description.server_descriptions()
+    if not servers:
+        # The driver forgets servers that belong to another set.
+        return "the servers that answer do not belong to the replica set that it names"
+    hosts = ", ".join(f"{host}:{port}" for host, port in servers)
+    answered = any(server.server_type_name != "Unknown" for server in servers.values())
+    return f"MongoDB at {hosts} " + ("has no primary at present" if answered else "does not answer")
 
 
 def _first_line(error: Exception) -> str:

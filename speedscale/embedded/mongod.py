@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -18,6 +18,11 @@ from speedscale.embedded.process import ServerError, ServerProcess, find_binary
 REPLICA_SET = "speedscale"
 _NOT_YET_INITIALIZED = 94
 _ALREADY_INITIALIZED = 23
+
+
+class _LogEntry(NamedTuple):
+    text: str
+    is_error: bool
 
 
 class MongodServer(ServerProcess):
@@ -71,15 +76,10 @@ class MongodServer(ServerProcess):
         except PyMongoError:
             return False
 
-    def readable(self, line: str) -> str:
-        """Return time, component, message and error of one of mongod's JSON lines; other lines as they are."""
-        try:
-            entry = json.loads(line)
-            parts = [entry["t"]["$date"][11:19], entry["c"], entry["msg"]]
-            detail = entry.get("attr", {}).get("error")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return line
-        return " ".join(str(part) for part in (*parts, detail) if part)
+    def telling(self, lines: list[str]) -> list[str]:
+        """Return the errors among mongod's JSON lines, or all lines where there are none, in words."""
+        entries = [_parse(line) for line in lines]
+        return [entry.text for entry in entries if entry.is_error] or [entry.text for entry in entries]
 
     def _is_primary(self) -> bool:
         try:
@@ -113,3 +113,13 @@ class MongodServer(ServerProcess):
             # other question; it is asked again.
             if error.code not in {_ALREADY_INITIALIZED, _NOT_YET_INITIALIZED}:
                 raise
+
+
+def _parse(line: str) -> _LogEntry:
+    """Return time, component, message and error of a line; what is not JSON comes from the system and is one itself."""
+    try:
+        entry = json.loads(line)
+        parts = [entry["t"]["$date"][11:19], entry["c"], entry["msg"], entry.get("attr", {}).get("error")]
+        return _LogEntry(" ".join(str(part) for part in parts if part), entry["s"] in {"E", "F"})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _LogEntry(line, is_error=True)

@@ -98,6 +98,7 @@ class ServerProcess:
     def _launch(self, command: list[str], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
         wrapper = [sys.executable, "-S", "-I", launcher.__file__, str(os.getpid()), str(int(self._ends_with))]
         sink = self.log.open("ab") if self.log else None
+        self._log_start = sink.tell() if sink else 0
         try:
             return subprocess.Popen(
                 wrapper + command,
@@ -157,20 +158,20 @@ class ServerProcess:
         return f"{self.name} ended with {_describe(self.exit_status())}; the last lines of {self.log}:\n{tail}"
 
     def log_tail(self, lines: int = 8) -> str:
-        """Return the last lines of the server's log, indented."""
+        """Return the last lines that matter of what this process has logged, indented."""
         try:
             if self.log is None:
                 return "  (no log)"
             with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+                file.seek(max(self._log_start, self.log.stat().st_size - _TAIL_BYTES))
                 text = file.read().decode(errors="replace")
         except OSError:
             return "  (no log)"
-        return "\n".join("  " + self.readable(line)[:300] for line in text.splitlines()[-lines:]) or "  (empty log)"
+        return "\n".join("  " + line[:300] for line in self.telling(text.splitlines())[-lines:]) or "  (empty log)"
 
-    def readable(self, line: str) -> str:
-        """Return a log line as a person wants to read it."""
-        return line
+    def telling(self, lines: list[str]) -> list[str]:
+        """Return those of the log's lines that tell why the process ended, as a person wants to read them."""
+        return lines
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if the process still runs."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from speedscale.embedded.ports import lasting_port
 from speedscale.embedded.process import ServerProcess, find_binary
@@ -45,7 +47,9 @@ class RedisServer(ServerProcess):
     def answers(self) -> bool:
         """Tell whether it is this very process that answers on the port."""
         try:
-            with redis.Redis(port=self.port, socket_timeout=0.5, socket_connect_timeout=0.5) as client:
+            with redis.Redis(
+                port=self.port, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
+            ) as client:
                 return bool(client.info("server")["process_id"] == self.pid)
         except redis.RedisError:
             return False
