@@ -23,10 +23,11 @@ _directory: Path | None = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    del config
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
         _start_servers()
+    if not worker and config.getoption("numprocesses", None):
+        return  # The tests run in the workers, which inherit this environment; settings read here would be theirs.
     number = int(worker.removeprefix("gw") or 0)
     os.environ["MONGO_DB"] = f"speedscale_w{number}"
     os.environ["REDIS_URL"] = f"{os.environ['SPEEDSCALE_TEST_REDIS']}/{number + 1}"
