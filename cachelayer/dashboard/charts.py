@@ -34,9 +34,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class GridLine:
-    """A line of the scale."""
+    """A line of the scale: ``y`` where the scale rises, ``x`` where it runs to the right."""
 
     y: str
+    x: str
     label: str
 
 
@@ -49,19 +50,52 @@ class LatencyChart:
     summary: str
 
 
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The latencies of a group as dots on one line, with marks at two percentiles; places are percentages."""
+
+    dots: tuple[str, ...]
+    p50: str
+    p95: str
+
+
 def latency_chart(samples: Sequence[Sample], *, now: float | None = None) -> LatencyChart:
     """Draw up to :data:`SLOTS` samples, given newest first."""
     shown = list(samples[:SLOTS])
     moment = time() if now is None else now
-    slowest = max((sample.elapsed_ms for sample in shown), default=0.0)
-    decades = max(_LEAST_DECADES, math.ceil(math.log10(max(slowest, FLOOR_MS) / FLOOR_MS)))
+    decades = decades_of([sample.elapsed_ms for sample in shown])
     first_slot = SLOTS - len(shown)
     bars = (_bar(sample, first_slot + place, decades, moment) for place, sample in enumerate(reversed(shown)))
-    lines = (
-        GridLine(y=_percent(100 - 100 * decade / decades), label=_decade_label(FLOOR_MS * 10**decade))
+    return LatencyChart(
+        bars=tuple(bars), lines=scale_lines(decades), summary=_summary([sample.elapsed_ms for sample in shown], shown)
+    )
+
+
+def latency_strip(values: Sequence[float], *, decades: int, p50: float, p95: float) -> Strip:
+    """Draw latencies in ms as dots along a logarithmic scale."""
+    return Strip(
+        dots=tuple(_percent(height_percent(value, decades)) for value in values),
+        p50=_percent(height_percent(p50, decades)),
+        p95=_percent(height_percent(p95, decades)),
+    )
+
+
+def decades_of(values: Sequence[float]) -> int:
+    """Return how many powers of ten above :data:`FLOOR_MS` a scale needs for all values."""
+    slowest = max(values, default=FLOOR_MS)
+    return max(_LEAST_DECADES, math.ceil(math.log10(max(slowest, FLOOR_MS) / FLOOR_MS)))
+
+
+def scale_lines(decades: int) -> tuple[GridLine, ...]:
+    """Return the lines of a scale, from :data:`FLOOR_MS` up, one for each power of ten."""
+    return tuple(
+        GridLine(
+            y=_percent(100 - 100 * decade / decades),
+            x=_percent(100 * decade / decades),
+            label=_decade_label(FLOOR_MS * 10**decade),
+        )
         for decade in range(decades + 1)
     )
-    return LatencyChart(bars=tuple(bars), lines=tuple(lines), summary=_summary(shown, slowest))
 
 
 def height_percent(elapsed_ms: float, decades: int) -> float:
@@ -93,14 +127,13 @@ def _bar(sample: Sample, slot: int, decades: int, now: float) -> Bar:
     )
 
 
-def _summary(shown: Sequence[Sample], slowest: float) -> str:
+def _summary(values: Sequence[float], shown: Sequence[Sample]) -> str:
     if not shown:
         return "No request has been recorded yet."
     hits = sum(1 for sample in shown if sample.outcome and Outcome(sample.outcome).is_hit)
-    fastest = min(sample.elapsed_ms for sample in shown)
     return (
         f"Bar chart on a logarithmic scale of the last {len(shown)} requests: {hits} answered by a cache; "
-        f"fastest {format_ms(fastest)}, slowest {format_ms(slowest)}. The table below holds the same figures."
+        f"fastest {format_ms(min(values))}, slowest {format_ms(max(values))}. The table below holds the same figures."
     )
 
 

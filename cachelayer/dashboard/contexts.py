@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import time
 
-from cachelayer.dashboard.charts import SLOTS, LatencyChart, latency_chart
+from cachelayer.dashboard.charts import (
+    SLOTS,
+    GridLine,
+    LatencyChart,
+    Strip,
+    decades_of,
+    latency_chart,
+    latency_strip,
+    scale_lines,
+)
 from cachelayer.dashboard.topology import Topology, build_topology
 from cachelayer.health import Health, ServerHealth
 from cachelayer.outcomes import Outcome
@@ -38,14 +47,13 @@ class HitRatio:
 class SourceRow:
     """Percentiles of the shown requests that one source answered."""
 
-    source: str
     label: str
     heat: str
     count: int
     p50: str
     p95: str
     slowest: str
-    share: str
+    strip: Strip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class Dashboard:
     chart: LatencyChart
     ratios: tuple[HitRatio, ...]
     sources: tuple[SourceRow, ...]
+    scale: tuple[GridLine, ...]
     servers: tuple[ServerRow, ...]
     topology: Topology
     requests: tuple[RequestRow, ...]
@@ -125,6 +134,7 @@ def build_dashboard(
     """
     shown = list(samples[:SLOTS])
     now = time()
+    decades = decades_of([sample.elapsed_ms for sample in shown])
     return Dashboard(
         status=health.status.value,
         verdict=_VERDICTS[health.status.value],
@@ -133,7 +143,8 @@ def build_dashboard(
         scope="Requests of all workers" if covers_all else "Requests of this worker only",
         chart=latency_chart(shown, now=now),
         ratios=(_ratio("Last 5 minutes", five_minutes), _ratio("Last hour", one_hour)),
-        sources=_by_source(shown),
+        sources=_by_source(shown, decades),
+        scale=scale_lines(decades),
         servers=tuple(_server(server, health.at) for server in health.servers),
         topology=build_topology(shown, health),
         requests=tuple(_row(sample, now) for sample in shown),
@@ -174,24 +185,25 @@ _OUTCOME_LABELS = {
 }
 
 
-def _by_source(samples: Sequence[Sample]) -> tuple[SourceRow, ...]:
+def _by_source(samples: Sequence[Sample], decades: int) -> tuple[SourceRow, ...]:
     groups: dict[tuple[str, str], list[float]] = {}
     for sample in samples:
         heat = heat_of(Outcome(sample.outcome) if sample.outcome else None)
         groups.setdefault((sample.source, heat.value), []).append(sample.elapsed_ms)
     ranked = sorted(groups.items(), key=lambda item: percentile(item[1], 50))
-    return tuple(
-        SourceRow(
-            source=source or "none",
-            label=source_label(source) if source else "No cached read",
-            heat=heat,
-            count=len(values),
-            p50=format_ms(percentile(values, 50)),
-            p95=format_ms(percentile(values, 95)),
-            slowest=format_ms(max(values)),
-            share=f"{100 * len(values) / len(samples):.1f}%",
-        )
-        for (source, heat), values in ranked
+    return tuple(_source(source, heat, values, decades) for (source, heat), values in ranked)
+
+
+def _source(source: str, heat: str, values: Sequence[float], decades: int) -> SourceRow:
+    p50, p95 = percentile(values, 50), percentile(values, 95)
+    return SourceRow(
+        label=source_label(source) if source else "No cached read",
+        heat=heat,
+        count=len(values),
+        p50=format_ms(p50),
+        p95=format_ms(p95),
+        slowest=format_ms(max(values)),
+        strip=latency_strip(values, decades=decades, p50=p50, p95=p95),
     )
 
 

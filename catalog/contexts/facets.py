@@ -69,7 +69,8 @@ class Filters:
         note: how the numbers beside the values are to be read; empty where they are exact.
     """
 
-    facets: tuple[Facet, ...]
+    category: Facet | None
+    brand: Facet | None
     chips: tuple[Chip, ...]
     sorts: tuple[SortOption, ...]
     kept: tuple[tuple[str, str], ...]
@@ -105,12 +106,9 @@ def build_filters(
     """
     exact = facets is None or facets["exact"]
     names = category_names(request.category, products)
-    groups = [
-        _category_facet(request, facets, names, top_categories, exact=exact),
-        _brand_facet(request, facets, exact=exact),
-    ]
     return Filters(
-        facets=tuple(group for group in groups if group.options or group.ancestors),
+        category=_unless_empty(_category_facet(request, facets, names, top_categories, exact=exact)),
+        brand=_unless_empty(_brand_facet(request, facets, exact=exact)),
         chips=_chips(request, names, products),
         sorts=tuple(SortOption(sort.value, label, sort is request.sort) for sort, label in _SORT_LABELS.items()),
         kept=tuple(
@@ -201,6 +199,10 @@ def _brand_facet(request: SearchRequest, facets: FacetsJSON | None, *, exact: bo
         for n, value in enumerate(values)
     )
     return Facet("brand", "Brand", (), tuple(options))
+
+
+def _unless_empty(facet: Facet) -> Facet | None:
+    return facet if facet.options or facet.ancestors else None
 
 
 def _values(facets: FacetsJSON | None, name: str) -> list[FacetJSON]:

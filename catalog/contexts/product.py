@@ -14,6 +14,9 @@ from catalog.representation import ProductJSON
 from catalog.search.index_keys import slug
 from catalog.services.products import product_cache_key
 
+_HIGHLIGHTS = 5
+_STOCK_DETAILS = {"in": "{:,} on hand", "low": "", "out": "Not available at present"}
+
 
 @dataclass(frozen=True, slots=True)
 class ProductPage:
@@ -22,7 +25,8 @@ class ProductPage:
     Attributes:
         summary: one line for search engines.
         paragraphs: the description, split at empty lines.
-        attributes: pairs of name and value.
+        highlights: the first attributes, as pairs of name and value.
+        attributes: all of them, and what the shop itself knows.
         similar_url: answers with the similar products, as a fragment or a page.
     """
 
@@ -30,7 +34,6 @@ class ProductPage:
     name: str
     brand: str
     brand_url: str
-    sku: str
     summary: str
     crumbs: tuple[Crumb, ...]
     picture: Picture
@@ -39,9 +42,8 @@ class ProductPage:
     stock_detail: str
     rating: Rating | None
     paragraphs: tuple[str, ...]
+    highlights: tuple[tuple[str, str], ...]
     attributes: tuple[tuple[str, str], ...]
-    added: str
-    updated: str
     api_url: str
     similar_url: str
     provenance: Provenance
@@ -50,23 +52,28 @@ class ProductPage:
 def build_product_page(answer: Cached) -> ProductPage:
     """Prepare the page of the product that ``answer`` holds."""
     product: ProductJSON = answer.value
+    stock = stock_state(product["stock"])
+    attributes = [(name, format_attribute(value)) for name, value in product["attributes"].items()]
     return ProductPage(
         id=product["_id"],
         name=product["name"],
         brand=product["brand"],
         brand_url=brand_url(slug(product["brand"])) if product["brand"] else "",
-        sku=product["sku"],
         summary=" ".join(product["description"].split())[:160],
         crumbs=breadcrumbs(product["categoryPath"], last_is_link=True),
         picture=picture_of(product),
         price=format_price(product["price"], product["currency"]),
-        stock=stock_state(product["stock"]),
-        stock_detail=f"{product['stock']:,} on hand" if product["stock"] else "Not available at present",
+        stock=stock,
+        stock_detail=_STOCK_DETAILS[stock.level].format(product["stock"]),
         rating=rating_of(product["rating"], product["ratingCount"]),
         paragraphs=tuple(part.strip() for part in product["description"].split("\n\n") if part.strip()),
-        attributes=tuple((name, format_attribute(value)) for name, value in product["attributes"].items()),
-        added=format_date(product["createdAt"]),
-        updated=format_date(product["updatedAt"]),
+        highlights=tuple(attributes[:_HIGHLIGHTS]),
+        attributes=(
+            *attributes,
+            ("Article", product["sku"]),
+            ("In the catalogue since", format_date(product["createdAt"])),
+            ("Last change", format_date(product["updatedAt"])),
+        ),
         api_url=f"/api/products/{product['_id']}",
         similar_url=f"/products/{product['_id']}/similar",
         provenance=provenance_of(answer, key=product_cache_key(product["_id"])),

@@ -46,8 +46,8 @@
 
   // Filters apply as they are changed.
   document.addEventListener("change", (event) => {
-    const form = event.target.closest("[data-filter-form]");
-    if (form) form.requestSubmit();
+    const form = event.target.form;
+    if (form && form.matches("[data-filter-form]")) form.requestSubmit();
   });
 
   // Empty fields do not belong into an address.
