@@ -1,0 +1,342 @@
+"""``manage.py up`` as its users meet it: a process with its own servers, ended in all the ways there are."""
+
+from __future__ import annotations
+
+import http.client
+import http.cookiejar
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.conf import settings
+from pymongo import MongoClient
+
+from speedscale.embedded.ports import free_port
+from speedscale.embedded.state import Endpoints, read_endpoints
+from speedscale.tests.commands import MANAGE, environment, manage
+from speedscale.tests.waiting import wait_for
+
+pytestmark = pytest.mark.timeout(180)
+START_SECONDS = 90
+_collected: list[Path] = []
+
+
+class Run:
+    """A running ``manage.py up``."""
+
+    def __init__(self, data_dir: Path, *arguments: str, **variables: str) -> None:
+        self.data_dir = data_dir
+        _reuse_static_files(data_dir)
+        self.port = free_port()
+        self.variables = {"DATA_DIR": str(data_dir), "PORT": str(self.port), "WEB_CONCURRENCY": "1"} | variables
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by close)
+        self.process = subprocess.Popen(
+            [sys.executable, str(MANAGE), "up", *arguments],
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env=environment(**self.variables),
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def output(self) -> str:
+        return os.pread(self._output.fileno(), 1_000_000, 0).decode()
+
+    def wait_until_ready(self) -> Run:
+        wait_for(lambda: "Ready in" in self.output() or self.process.poll() is not None, timeout_seconds=START_SECONDS)
+        assert "Ready in" in self.output(), self.output()
+        return self
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def child(self, name: str) -> psutil.Process:
+        return next(child for child in self.children() if child.name() == name)
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+        self._output.close()
+
+
+def _reuse_static_files(data_dir: Path) -> None:
+    """Spare a run the collection of static files, which an earlier one has done already."""
+    if _collected and not (data_dir / "static").exists():
+        for source in _collected:
+            shutil.copytree(source / "static", data_dir / "static")
+            shutil.copy(source / "static.stamp", data_dir)
+
+
+@contextmanager
+def up(data_dir: Path, *arguments: str, **variables: str) -> Iterator[Run]:
+    run = Run(data_dir, *arguments, **variables)
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def refused(data_dir: Path, *arguments: str, **variables: str) -> str:
+    """Return the one line with which a run refuses to start."""
+    done = manage("up", *arguments, **{"DATA_DIR": str(data_dir), "PORT": str(free_port()), **variables})
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    return done.stderr.strip()
+
+
+def connect(data_dir: Path) -> MongoClient[dict[str, Any]]:
+    return MongoClient(read_endpoints(data_dir).mongo_uri)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One run that tests may use as long as they leave it running."""
+    with up(tmp_path_factory.mktemp("up"), "--no-seed") as run:
+        run.wait_until_ready()
+        _collected.append(run.data_dir)
+        yield run
+        _collected.clear()
+
+
+# --- Running -----------------------------------------------------------------------------------------------
+
+
+def test_it_serves_and_prints_where(shared: Run) -> None:
+    assert status_of(shared) == 200
+    assert shared.url in shared.output()
+    assert "Ctrl-C" in shared.output()
+
+
+def test_everything_listens_on_loopback_only(shared: Run) -> None:
+    addresses = {
+        connection.laddr.ip
+        for process in shared.children()
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+def test_any_command_in_another_terminal_finds_the_servers(shared: Run) -> None:
+    done = manage("prepare", "--no-seed", DATA_DIR=str(shared.data_dir))
+    assert done.returncode == 0, done.stderr
+    assert "0 products in database speedscale" in done.stdout
+    assert read_endpoints(shared.data_dir).web_url == shared.url
+
+
+def test_a_second_run_on_the_same_data_is_refused_and_names_the_first(shared: Run) -> None:
+    line = refused(shared.data_dir)
+    assert f"is in use by another run, process {shared.process.pid}:" in line
+    assert shared.process.poll() is None
+    assert read_endpoints(shared.data_dir).web_url == shared.url
+
+
+def test_a_port_in_use_is_one_line_before_anything_is_started(shared: Run, tmp_path: Path) -> None:
+    line = refused(tmp_path, PORT=str(shared.port))
+    assert f"PORT={shared.port} is already in use on 127.0.0.1" in line
+    assert not (tmp_path / "mongodb").exists()
+
+
+def test_an_account_made_by_createsuperuser_enters_the_admin(shared: Run) -> None:
+    done = manage(
+        *("createsuperuser", "--noinput", "--username", "keeper", "--email", "keeper@shop.example"),
+        DATA_DIR=str(shared.data_dir),
+        DJANGO_SUPERUSER_PASSWORD="a-long-enough-password",
+    )
+    assert done.returncode == 0, done.stderr
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    form = browser.open(f"{shared.url}admin/login/").read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
+    assert token is not None
+    fields = {"username": "keeper", "password": "a-long-enough-password", "csrfmiddlewaretoken": token[1]}
+    page = browser.open(f"{shared.url}admin/login/?next=/admin/", urllib.parse.urlencode(fields).encode())
+    assert page.url == f"{shared.url}admin/"
+    assert "Site administration" in page.read().decode()
+
+
+def test_a_killed_worker_is_replaced(shared: Run) -> None:
+    before = {process.pid for process in psutil.Process(gunicorn(shared).pid).children()}
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: {process.pid for process in psutil.Process(gunicorn(shared).pid).children()} - before)
+    wait_for(lambda: status_of(shared) == 200)
+    assert shared.process.poll() is None
+
+
+def gunicorn(run: Run) -> psutil.Process:
+    return next(
+        child
+        for child in psutil.Process(run.process.pid).children()
+        if any("gunicorn" in part for part in child.cmdline())
+    )
+
+
+def status_of(run: Run) -> int | None:
+    connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=2)
+    try:
+        connection.request("GET", "/livez")
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+# --- Ending ------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_stops_all_in_order_and_the_next_start_has_the_data(tmp_path: Path) -> None:
+    with up(tmp_path, "--no-seed") as run:
+        run.wait_until_ready()
+        children = run.children()
+        with connect(tmp_path) as client:
+            client.kept.things.insert_one({"_id": "kept"})
+        assert run.end(signal.SIGINT) == 0
+        stopped = re.findall(r"^  (\S+) stopped$", run.output(), re.MULTILINE)
+    assert stopped == ["gunicorn", "redis-server", "mongod"]
+    assert not any(child.is_running() for child in children)
+    assert read_endpoints(tmp_path) == Endpoints()
+    with up(tmp_path, "--no-seed") as run:
+        run.wait_until_ready()
+        assert "static files unchanged" in run.output()
+        with connect(tmp_path) as client:
+            assert client.kept.things.count_documents({}) == 1
+        assert run.end(signal.SIGTERM) == 0
+
+
+def test_a_kill_leaves_no_process_and_the_next_start_recovers(tmp_path: Path) -> None:
+    with up(tmp_path, "--no-seed") as run:
+        run.wait_until_ready()
+        children = run.children()
+        with connect(tmp_path) as client:
+            client.kept.things.insert_one({"_id": "kept"})
+        # The worst case: MongoDB does not even get to see that its parent is gone.
+        run.child("mongod").suspend()
+        run.end(signal.SIGKILL)
+    wait_for(lambda: [child.name() for child in children if is_alive(child)] == ["mongod"])
+    assert "No MongoDB is known" in manage("prepare", DATA_DIR=str(tmp_path)).stderr
+    with up(tmp_path, "--no-seed") as run:
+        run.wait_until_ready()
+        assert not any(is_alive(child) for child in children)
+        with connect(tmp_path) as client:
+            assert client.kept.things.count_documents({}) == 1
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("name", ["mongod", "redis-server", "gunicorn"])
+def test_the_crash_of_a_child_is_told_and_ends_the_run(tmp_path: Path, name: str) -> None:
+    with up(tmp_path, "--no-seed") as run:
+        run.wait_until_ready()
+        children = run.children()
+        victim = gunicorn(run) if name == "gunicorn" else run.child(name)
+        victim.kill()
+        assert run.process.wait(30) == 1
+        assert f"{name} ended with signal SIGKILL; the last lines of {tmp_path}" in run.output()
+        assert "Traceback" not in run.output()
+    wait_for(lambda: not any(is_alive(child) for child in children))
+
+
+def test_ctrl_c_during_the_start_leaves_nothing_running(tmp_path: Path) -> None:
+    with up(tmp_path, "--no-seed") as run:
+        wait_for((tmp_path / "mongodb" / "mongod.pid").exists)
+        children = run.children()
+        assert children
+        assert run.end(signal.SIGINT) == 0
+        assert "Traceback" not in run.output()
+    assert not any(is_alive(child) for child in children)
+
+
+# --- Servers of somebody else ------------------------------------------------------------------------------
+
+
+def test_with_both_addresses_given_nothing_is_started(tmp_path: Path) -> None:
+    with up(
+        tmp_path,
+        "--no-seed",
+        MONGO_URI=settings.MONGO_URI,
+        MONGO_DB=f"{settings.MONGO_DB}_up",
+        REDIS_URL=settings.REDIS_URL,
+        SECRET_KEY=settings.SECRET_KEY,
+        HTTPS="false",
+    ) as run:
+        run.wait_until_ready()
+        assert {child.name() for child in run.children()}.isdisjoint({"mongod", "redis-server"})
+        assert status_of(run) == 200
+        assert run.end() == 0
+    assert not (tmp_path / "mongodb").exists()
+    assert not (tmp_path / "redis").exists()
+
+
+@pytest.mark.parametrize("name", ["MONGO_URI", "REDIS_URL"])
+def test_an_address_that_does_not_answer_is_one_line_within_seconds(tmp_path: Path, name: str) -> None:
+    scheme = "mongodb" if name == "MONGO_URI" else "redis"
+    started = time.perf_counter()
+    line = refused(
+        tmp_path, SECRET_KEY=settings.SECRET_KEY, **{name: f"{scheme}://user:secret@127.0.0.1:{free_port()}/"}
+    )
+    assert time.perf_counter() - started < 15
+    assert name in line
+    assert "secret" not in line
+    assert read_endpoints(tmp_path) == Endpoints()
+
+
+# --- Refusals ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"HOST": "192.0.2.1"}, "HOST=192.0.2.1 is not an address of this machine"),
+        ({"HOST": "no-such-host.invalid"}, "HOST=no-such-host.invalid is not an address of this machine"),
+    ],
+)
+def test_an_address_of_another_machine_is_one_line(tmp_path: Path, variables: dict[str, str], told: str) -> None:
+    assert told in refused(tmp_path, **variables)
+    assert not (tmp_path / "mongodb").exists()
+
+
+def test_a_damaged_database_is_told_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "mongodb").mkdir()
+    (tmp_path / "mongodb" / "WiredTiger").write_text("not a database")
+    (tmp_path / "mongodb" / "storage.bson").write_text("nor this")
+    done = manage("up", "--no-seed", DATA_DIR=str(tmp_path), PORT=str(free_port()))
+    assert done.returncode == 1
+    assert "mongod ended with" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_something_that_takes_the_port_meanwhile_is_told(tmp_path: Path) -> None:
+    # The port is looked at first and bound last; this is what happens in between.
+    with up(tmp_path, "--no-seed") as run:
+        wait_for((tmp_path / "mongodb" / "mongod.pid").exists)
+        with socket.create_server(("127.0.0.1", run.port)):
+            assert run.process.wait(60) == 1
+        assert "gunicorn ended with status 1" in run.output()
+        assert "already in use" in run.output()
