@@ -63,12 +63,14 @@ endif
 $(VENV)/pyvenv.cfg:
 	@python=$$(.ci/find-python) && echo "Creating $(VENV) with $$python" && "$$python" -m venv --clear $(VENV)
 
-$(VENV)/.installed: $(VENV)/pyvenv.cfg requirements.txt requirements-embedded.txt
+$(VENV)/.installed: $(VENV)/pyvenv.cfg requirements.txt requirements-embedded.txt requirements-fast.txt
 	@echo "Installing packages into $(VENV), once; this takes a minute or two ..."
 	@$(PIP) install --quiet -r requirements.txt -r requirements-embedded.txt
+	@$(PIP) install --quiet -r requirements-fast.txt >$(VENV)/fast.log 2>&1 || \
+		echo "Without gunicorn's parser in C (a C compiler is needed, see requirements-fast.txt): fine, only slower."
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/pyvenv.cfg requirements.txt requirements-embedded.txt requirements-dev.txt
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@echo "Installing packages for development into $(VENV), once; this takes a minute or two ..."
 	@$(PIP) install --quiet -r requirements-dev.txt
-	@touch $(VENV)/.installed $@
+	@touch $@
