@@ -11,7 +11,7 @@ import orjson
 from bench.load import Load, run_load
 from bench.result import Result, shown, spread
 from bench.stack import Stack, running_stack, start_gunicorn, wait_until_hot
-from speedscale.embedded.process import free_port
+from speedscale.embedded.ports import free_port
 
 
 def run(*, full: bool = False) -> list[Result]:

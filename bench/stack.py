@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speedscale.embedded.mongod import MongodServer
-from speedscale.embedded.process import ServerProcess, free_port
+from speedscale.embedded.ports import free_port
+from speedscale.embedded.process import ServerProcess
 from speedscale.embedded.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parent.parent
