@@ -150,10 +150,14 @@ def provenance_of(answer: Cached, *, key: str = "") -> Provenance:
         icon=_HEAT_ICONS[heat],
         outcome=answer.outcome.header,
         key=key,
-        age="" if heat in (Heat.COLD, Heat.BYPASS) else f"stored {format_age(answer.age_seconds)} ago",
+        age="" if heat in (Heat.COLD, Heat.BYPASS) else f"stored {_ago(answer.age_seconds)}",
         elapsed=format_ms(trace.elapsed_ms()) if trace else "",
         steps=waterfall(trace) if trace else (),
     )
+
+
+def _ago(seconds: float) -> str:
+    return f"{format_age(seconds)} ago" if seconds >= 1 else "just now"
 
 
 def waterfall(trace: Trace) -> tuple[Step, ...]:

@@ -21,8 +21,9 @@ _ICON_SIZE = 24
 _MAX_SLUG = 200
 _NO_BRAND = "-"
 _SOLID_ICONS = frozenset(
-    "air-vent archive blender bot calculator car coffee cooking-pot droplets gpu lightbulb monitor-smartphone "
-    "monitor-speaker phone presentation printer projector video wrench house cctv spray-can".split()
+    {"air-vent", "archive", "blender", "bot", "calculator", "car", "cctv", "coffee", "cooking-pot", "droplets", "gpu"}
+    | {"house", "lightbulb", "monitor-smartphone", "monitor-speaker", "phone", "presentation", "printer", "projector"}
+    | {"spray-can", "video", "wrench"}
 )
 """Icons whose open lines enclose a body, which is filled too."""
 
@@ -55,9 +56,9 @@ def draw(kind: str, brand: str) -> str:
         f'<ellipse cx="{WIDTH // 2}" cy="308" rx="124" ry="15" fill="url(#shade)"/>'
         f'<g transform="translate({WIDTH // 2} {HEIGHT // 2 - 8}) rotate({tilt}) scale({_ICON_SCALE}) '
         f'translate(-{half:g} -{half:g})">'
-        f'<use href="#icon" y=".8" fill="{ink}" stroke="{ink}" stroke-width="3.2" opacity=".16"/>'
-        '<use href="#icon" fill="#fff" stroke="#fff" stroke-width="3"/>'
-        f'<use href="#icon" fill="url(#body)" stroke="{ink}" stroke-width=".95"/>'
+        f'<use href="#icon" y=".8" fill="{ink}" stroke="{ink}" stroke-width="3" opacity=".16"/>'
+        '<use href="#icon" fill="#fff" stroke="#fff" stroke-width="2.8"/>'
+        f'<use href="#icon" fill="url(#body)" stroke="{ink}" stroke-width=".85"/>'
         "</g></svg>"
     )
 

@@ -230,8 +230,13 @@ def _chips(request: SearchRequest, names: Sequence[str], products: Sequence[Prod
         label = products[0]["brand"] if products else request.brand.replace("-", " ").title()
         chips.append(Chip(label, search_url(request, brand="")))
     if low or high:
-        label = f"{symbol}{low or '0'} to {symbol}{high}" if high else f"From {symbol}{low}"
-        chips.append(Chip(label, search_url(request, min_price=None, max_price=None)))
+        chips.append(Chip(_price_label(symbol, low, high), search_url(request, min_price=None, max_price=None)))
     if request.in_stock:
         chips.append(Chip("In stock", search_url(request, in_stock=False)))
     return tuple(chips)
+
+
+def _price_label(symbol: str, low: str, high: str) -> str:
+    if low and high:
+        return f"{symbol}{low} to {symbol}{high}"
+    return f"From {symbol}{low}" if low else f"Up to {symbol}{high}"

@@ -14,7 +14,7 @@ from catalog.representation import ProductJSON
 from catalog.search.index_keys import slug
 from catalog.services.products import product_cache_key
 
-_HIGHLIGHTS = 5
+_HIGHLIGHTS = 4
 _STOCK_DETAILS = {"in": "{:,} on hand", "low": "", "out": "Not available at present"}
 
 
