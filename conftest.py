@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from speedscale.embedded.mongod import MongodServer
+from speedscale.embedded.process import ServerError
 from speedscale.embedded.redis import RedisServer
 
 _started: list[MongodServer | RedisServer] = []
@@ -25,7 +26,10 @@ _directory: Path | None = None
 def pytest_configure(config: pytest.Config) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
-        _start_servers()
+        try:
+            _start_servers()
+        except ServerError as error:
+            raise pytest.UsageError(str(error)) from error
     if not worker and config.getoption("numprocesses", None):
         return  # The tests run in the workers, which inherit this environment; settings read here would be theirs.
     number = int(worker.removeprefix("gw") or 0)

@@ -152,7 +152,7 @@ def mongo_container(directory: Path, port: int) -> Iterator[ServerProcess]:
     script.chmod(0o755)
     server = ServerProcess(
         "mongo",
-        ["/bin/sh", BASE / "deploy" / "mongo" / "start.sh", "--wiredTigerCacheSizeGB", "0.25"],
+        ["/bin/sh", str(BASE / "deploy" / "mongo" / "start.sh"), "--wiredTigerCacheSizeGB", "0.25"],
         log=directory / "mongo.log",
         env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "KEY_FILE": str(directory / "keyfile")},
     )
