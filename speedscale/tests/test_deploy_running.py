@@ -165,7 +165,16 @@ def mongo_container(directory: Path, port: int) -> Iterator[ServerProcess]:
 def create_accounts(directory: Path, port: int, password: str, database: str) -> None:
     """Do what the image's script does at the first start: a server without passwords, which is given accounts."""
     (directory / "db").mkdir()
-    command = [MONGOD, "--dbpath", directory / "db", "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    command = [
+        str(MONGOD),
+        "--dbpath",
+        str(directory / "db"),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+        "--nounixsocket",
+    ]
     server = ServerProcess("first", command, log=directory / "first.log")
     client: MongoClient[dict[str, Any]] = MongoClient(port=port)
     with client:
