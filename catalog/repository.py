@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -21,6 +22,8 @@ from catalog.search.plan import TOTAL_CAP, SearchPlan
 _NOT_NEEDED_BY_PAGES = {"terms": 0, "order": 0}
 _COUNT_BUDGET_MS = 100
 _FACET_BUDGET_MS = 200
+_TERMS_BUDGET_MS = 200
+_STREAM_BATCH = 2_000
 FACET_SAMPLE = 2_000
 """Facet values are counted over at most this many results, the first in order of relevance."""
 
@@ -169,6 +172,59 @@ def list_categories(*, parent: str = "", limit: int = 50) -> list[Category]:
             .limit(limit)
         )
     return [_category(document) for document in documents]
+
+
+def find_products(product_ids: Sequence[str], *, in_stock: bool = True) -> list[Product]:
+    """Return the active products among ``product_ids``, in that order; ids that name none are left out."""
+    with mongo.reading() as database:
+        documents = list(database[PRODUCTS].find(_shown(product_ids, in_stock=in_stock), _NOT_NEEDED_BY_PAGES))
+    found = {str(document["_id"]): document for document in documents}
+    return [to_product(found[identifier]) for identifier in product_ids if identifier in found]
+
+
+def stock_of(product_ids: Sequence[str]) -> dict[str, int]:
+    """Return the stock of each active product among ``product_ids``, in one query."""
+    with mongo.reading() as database:
+        documents = list(database[PRODUCTS].find(_shown(product_ids, in_stock=False), {"stock": 1}))
+    return {str(document["_id"]): document["stock"] for document in documents}
+
+
+def products_with_terms(terms: Sequence[str], *, limit: int) -> list[Product]:
+    """Return the most popular products in stock that hold all of ``terms``."""
+    with mongo.reading() as database:
+        documents = list(
+            database[PRODUCTS]
+            .find({"terms": {"$all": [*terms, IN_STOCK_TERM]}}, _NOT_NEEDED_BY_PAGES)
+            .sort([("order.popularity", -1)])
+            .hint("terms_popularity")
+            .limit(limit)
+            .max_time_ms(_TERMS_BUDGET_MS)
+        )
+    return [to_product(document) for document in documents]
+
+
+def stream_products(*, limit: int = 0) -> Iterator[Product]:
+    """Yield all active products for a command, or the ``limit`` most popular ones, without holding them."""
+    with mongo.commanding() as database:
+        cursor = database[PRODUCTS].find({"active": True}, _NOT_NEEDED_BY_PAGES)
+        if limit:
+            cursor = database[PRODUCTS].find({"terms": ANY_TERM}, _NOT_NEEDED_BY_PAGES)
+            cursor = cursor.sort([("order.popularity", -1)]).hint("terms_popularity").limit(limit)
+        for document in cursor.batch_size(_STREAM_BATCH):
+            yield to_product(document)
+
+
+def count_changes(since: datetime) -> tuple[int, int]:
+    """Return how many products were changed or added after ``since``, and how many there are; for commands."""
+    with mongo.commanding() as database:
+        changed = database[PRODUCTS].count_documents({"updated_at": {"$gt": since}})
+        return changed, database[PRODUCTS].count_documents({"active": True})
+
+
+def _shown(product_ids: Sequence[str], *, in_stock: bool) -> dict[str, Any]:
+    wanted = [ObjectId(identifier) for identifier in product_ids if ObjectId.is_valid(identifier)]
+    condition: dict[str, Any] = {"_id": {"$in": wanted}, "active": True}
+    return condition | {"stock": {"$gt": 0}} if in_stock else condition
 
 
 def estimated_product_count() -> int:
