@@ -6,6 +6,9 @@ import importlib.util
 import sys
 from pathlib import Path
 
+# gunicorn reads this file before it looks for the application, from wherever it was started.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from speedscale.env import EnvError
 
 try:

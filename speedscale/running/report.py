@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 _WIDTH = 64
@@ -26,8 +26,10 @@ class Report:
 
     def say(self, text: str = "") -> None:
         """Write a line at once."""
-        self._output.write(f"{text}\n")
-        self._output.flush()
+        # A terminal that has gone must not keep the servers from being stopped.
+        with suppress(OSError):
+            self._output.write(f"{text}\n")
+            self._output.flush()
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shlex
 import signal
 import sys
 import threading
@@ -159,11 +160,17 @@ class Supervisor:
         say(f"  latency dashboard {url}dashboard/")
         say(f"  API               {url}api/docs/")
         say()
+        manage = f"{self._where()}.venv/bin/python manage.py"
         say("In another terminal:")
-        say("  .venv/bin/python manage.py import_products FILE    your own products (JSON lines or CSV)")
-        say("  .venv/bin/python manage.py createsuperuser         an account for " + f"{url}admin/")
+        say(f"  {manage} import_products FILE    your own products (JSON lines or CSV)")
+        say(f"  {manage} createsuperuser         an account for {url}admin/")
         say()
         say(f"Logs and data are in {self._options.data_dir}. Ctrl-C stops everything; the data stay.")
+
+    def _where(self) -> str:
+        """Return what another terminal must say in front of a command to mean this run's data."""
+        data_dir = self._options.data_dir
+        return "" if data_dir == self._options.base_dir / ".data" else f"DATA_DIR={shlex.quote(str(data_dir))} "
 
     def _stop(self) -> None:
         # Asked once is enough: from here on every wait is bounded, and a second Ctrl-C would leave servers running.

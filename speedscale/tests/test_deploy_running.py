@@ -93,6 +93,19 @@ def test_the_images_files_suffice_and_its_build_leaves_no_key(image: Path) -> No
         assert liveness_status("0.0.0.0", port, host_header="shop.example") == 200  # noqa: S104
 
 
+def test_the_command_of_the_entrypoint_loads_the_application(image: Path) -> None:
+    entrypoint = [str(image / "deploy" / "entrypoint.sh"), "web"]
+    env = environment(
+        **{"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GUNICORN_CMD_ARGS": "--check-config"},
+        MONGO_URI=settings.MONGO_URI,
+        REDIS_URL=settings.REDIS_URL,
+        SECRET_KEY="x" * 60,
+        DATA_DIR=str(image / "data"),
+    )
+    done = subprocess.run(entrypoint, cwd=image, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_trusted_proxy_is_believed_about_https_and_others_are_not(image: Path) -> None:
     with web_server(image, image / "data", TRUSTED_PROXIES="127.0.0.1") as port:
         plain = request(port, "/admin/login/", Host="shop.example")

@@ -49,6 +49,8 @@ class Run:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             env=environment(**self.variables),
+            # Nothing may depend on where it is started.
+            cwd="/",
         )
 
     @property
