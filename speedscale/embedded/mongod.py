@@ -28,6 +28,9 @@ class _LogEntry(NamedTuple):
 class MongodServer(ServerProcess):
     """A ``mongod`` that is the primary of its own replica set once the constructor returns."""
 
+    stop_seconds = 60.0
+    """It writes a checkpoint first, which takes time after many writes."""
+
     def __init__(self, directory: Path, *, port: int | None = None, cache_mb: int = 512) -> None:
         """Start the server and wait until it takes writes.
 

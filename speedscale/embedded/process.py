@@ -58,6 +58,9 @@ class ServerProcess:
     of the *thread* that started the child for the end of its parent.
     """
 
+    stop_seconds = 15.0
+    """How long an orderly end may take."""
+
     def __init__(
         self,
         name: str,
@@ -88,7 +91,7 @@ class ServerProcess:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 _rotate(log)
             if self._pid_file:
-                end_leftover(self._pid_file)
+                end_leftover(self._pid_file, timeout_seconds=self.stop_seconds)
             self._process = self._launch([str(part) for part in command], env)
             if self._pid_file:
                 self._pid_file.write_text(f"{ProcessIdentity.of(self._process.pid)}\n")
@@ -178,13 +181,13 @@ class ServerProcess:
         if self.exit_status() is None:
             self._process.send_signal(number)
 
-    def stop(self, *, timeout_seconds: float = 15.0) -> None:
-        """Ask the process to end, wait, and kill it when it does not."""
+    def stop(self, *, timeout_seconds: float | None = None) -> None:
+        """Ask the process to end, wait (for :attr:`stop_seconds` by default), and kill it when it does not."""
         self.signal(self._ends_with)
         # A stopped process sees the request only once it goes on.
         self.signal(signal.SIGCONT)
         try:
-            self._process.wait(timeout_seconds)
+            self._process.wait(self.stop_seconds if timeout_seconds is None else timeout_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
         self._forget()
@@ -199,7 +202,7 @@ class ServerProcess:
             self._pid_file.unlink(missing_ok=True)
 
 
-def end_leftover(pid_file: Path, *, timeout_seconds: float = 15.0) -> None:
+def end_leftover(pid_file: Path, *, timeout_seconds: float) -> None:
     """End the process that ``pid_file`` names if it still runs, because the run that started it was killed.
 
     Raises:

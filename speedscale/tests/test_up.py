@@ -209,22 +209,39 @@ def status_of(run: Run) -> int | None:
 
 
 def test_ctrl_c_stops_all_in_order_and_the_next_start_has_the_data(tmp_path: Path) -> None:
-    with up(tmp_path, "--no-seed") as run:
+    with up(tmp_path, SEED_TARGET="50") as run:
         run.wait_until_ready()
+        assert "the catalogue was empty: 50 products seeded" in run.output()
         children = run.children()
-        with connect(tmp_path) as client:
-            client.kept.things.insert_one({"_id": "kept"})
         assert run.end(signal.SIGINT) == 0
         stopped = re.findall(r"^  (\S+) stopped$", run.output(), re.MULTILINE)
     assert stopped == ["gunicorn", "redis-server", "mongod"]
-    assert not any(child.is_running() for child in children)
+    assert not any(is_alive(child) for child in children)
     assert read_endpoints(tmp_path) == Endpoints()
-    with up(tmp_path, "--no-seed") as run:
+    with up(tmp_path, SEED_TARGET="60") as run:
         run.wait_until_ready()
+        assert "50 products in database speedscale" in run.output()
+        assert "seeded" not in run.output()
         assert "static files unchanged" in run.output()
-        with connect(tmp_path) as client:
-            assert client.kept.things.count_documents({}) == 1
         assert run.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_end_during_the_seeding_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    with up(tmp_path, SEED_TARGET="3000000") as run:
+        wait_for(lambda: has_products(tmp_path), timeout_seconds=START_SECONDS)
+        children = run.children()
+        assert len(children) > 3
+        assert run.end(number) == (0 if number is signal.SIGINT else -signal.SIGKILL)
+        assert "Traceback" not in run.output()
+    wait_for(lambda: not any(is_alive(child) for child in children))
+
+
+def has_products(data_dir: Path) -> bool:
+    if not read_endpoints(data_dir).mongo_uri:
+        return False
+    with connect(data_dir) as client:
+        return client.speedscale.products.estimated_document_count() > 0
 
 
 def test_a_kill_leaves_no_process_and_the_next_start_recovers(tmp_path: Path) -> None:
