@@ -222,7 +222,7 @@ def test_mongodb_with_a_key_file_and_passwords_serves_the_application_and_nobody
         uri = f"mongodb://speedscale:{password}@127.0.0.1:{port}/?replicaSet=speedscale&authSource=admin"
         done = manage(
             "prepare",
-            "--no-seed",
+            SEED_TARGET="50",
             MONGO_URI=uri,
             MONGO_DB=database,
             REDIS_URL=settings.REDIS_URL,
@@ -230,6 +230,7 @@ def test_mongodb_with_a_key_file_and_passwords_serves_the_application_and_nobody
             DATA_DIR=str(tmp_path / "data"),
         )
         assert done.returncode == 0, done.stderr
+        assert f"50 products in database {database}" in done.stdout
         account: MongoClient[dict[str, Any]] = MongoClient(uri)
         stranger: MongoClient[dict[str, Any]] = MongoClient(port=port, directConnection=True)
         with account, stranger:
