@@ -32,12 +32,12 @@ def prepare(report: Report, *, seed: bool) -> None:
         migrate(report)
         products = database[PRODUCTS]
         if seed and settings.SEED_TARGET and not products.estimated_document_count():
-            with report.step(f"the catalogue was empty: {settings.SEED_TARGET:,} products seeded"):
-                call_command("seed", "--count", str(settings.SEED_TARGET))
+            report.say(f"  the catalogue is empty: seeding {settings.SEED_TARGET:,} products")
+            call_command("seed", "--count", str(settings.SEED_TARGET))
         count = products.estimated_document_count()
         if count and _TRAIN_COMMAND in get_commands() and not database[_MODELS].estimated_document_count():
-            with report.step("there was no recommendation model: trained one"):
-                call_command(_TRAIN_COMMAND)
+            report.say("  there is no recommendation model: training one")
+            call_command(_TRAIN_COMMAND)
         report.say(f"  {count:,} products in database {settings.MONGO_DB}")
 
 

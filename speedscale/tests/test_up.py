@@ -211,7 +211,7 @@ def status_of(run: Run) -> int | None:
 def test_ctrl_c_stops_all_in_order_and_the_next_start_has_the_data(tmp_path: Path) -> None:
     with up(tmp_path, SEED_TARGET="50") as run:
         run.wait_until_ready()
-        assert "the catalogue was empty: 50 products seeded" in run.output()
+        assert "the catalogue is empty: seeding 50 products" in run.output()
         children = run.children()
         assert run.end(signal.SIGINT) == 0
         stopped = re.findall(r"^  (\S+) stopped$", run.output(), re.MULTILINE)
@@ -221,7 +221,7 @@ def test_ctrl_c_stops_all_in_order_and_the_next_start_has_the_data(tmp_path: Pat
     with up(tmp_path, SEED_TARGET="60") as run:
         run.wait_until_ready()
         assert "50 products in database speedscale" in run.output()
-        assert "seeded" not in run.output()
+        assert "seeding" not in run.output()
         assert "static files unchanged" in run.output()
         assert run.end(signal.SIGTERM) == 0
 
