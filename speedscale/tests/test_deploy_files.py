@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -178,7 +179,9 @@ def test_the_images_secrets_do_not_stay_in_it() -> None:
     assert re.search(r"^RUN SECRET_KEY=\S+ MONGO_URI=\S+ ", DOCKERFILE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("script", ["deploy/entrypoint.sh", "deploy/mongo/start.sh", ".ci/run", ".ci/system-packages"])
+@pytest.mark.parametrize(
+    "script", ["deploy/entrypoint.sh", "deploy/mongo/start.sh", ".ci/run", ".ci/system-packages", ".ci/find-python"]
+)
 def test_shell_scripts_are_executable_and_parse(script: str) -> None:
     assert (BASE / script).stat().st_mode & 0o111
     assert subprocess.run(["/bin/sh", "-n", str(BASE / script)], check=False).returncode == 0
@@ -235,3 +238,61 @@ def test_the_audit_fails_on_a_known_vulnerability_and_never_claims_what_it_did_n
     found, lines = judge({"dependencies": packages})
     assert found == status
     assert told in "\n".join(lines)
+
+
+@pytest.fixture
+def bare_system(tmp_path: Path) -> Path:
+    """Programs of a system that has neither libcurl4 nor a browser; ``apt-get`` only notes what it is asked."""
+    for name in ("grep", "mktemp", "rm", "tail", "sh", "cat"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    for name, script in {"ldconfig": "true", "apt-get": 'echo "$@" >>"$0.log"', "id": "echo ${FAKE_UID}"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def system_packages(programs: Path, uid: int) -> subprocess.CompletedProcess[str]:
+    # The script looks in /usr/sbin too, where ldconfig lives; the stand-in comes first.
+    command = ["/bin/sh", str(BASE / ".ci" / "system-packages"), "mongod", "browser"]
+    env = {"PATH": str(programs), "FAKE_UID": str(uid)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def test_missing_system_packages_are_one_line_for_who_may_not_install(bare_system: Path) -> None:
+    done = system_packages(bare_system, uid=1000)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Missing system packages. Install them with: apt-get install libcurl4 chromium fonts-liberation"
+    ]
+
+
+def test_missing_system_packages_are_installed_for_who_may(bare_system: Path) -> None:
+    assert system_packages(bare_system, uid=0).returncode == 0
+    asked = (bare_system / "apt-get.log").read_text()
+    assert asked.splitlines() == ["update", "install -y --no-install-recommends libcurl4 chromium fonts-liberation"]
+
+
+def test_an_installation_that_fails_is_told(bare_system: Path) -> None:
+    (bare_system / "apt-get").write_text("#!/bin/sh\necho E: no network\nexit 100\n")
+    done = system_packages(bare_system, uid=0)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "E: no network"
+    assert "apt-get install libcurl4" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ('case "$2" in *ensurepip*) exit 1;; esac', "Install it with: apt-get install python3-venv"),
+        ("exit 1", "Python 3.11 or 3.12 was not found"),
+    ],
+)
+def test_a_python_that_will_not_do_is_told_in_one_line(tmp_path: Path, script: str, told: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin", "PYTHON": str(python)}
+    done = subprocess.run([str(BASE / ".ci" / "find-python")], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert told in done.stderr
