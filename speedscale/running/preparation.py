@@ -6,7 +6,7 @@ Every step is idempotent and looks first, so that a start with nothing to do is 
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import CommandError, call_command, get_commands
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -14,7 +14,7 @@ from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
 from catalog.mongo import commanding
 from speedscale.running.report import Report
 
-_MODELS = "models"
+_MODELS, _ACTIVE = "models", "active"
 _TRAIN_COMMAND = "train_recommender"
 
 
@@ -35,10 +35,18 @@ def prepare(report: Report, *, seed: bool) -> None:
             report.say(f"  the catalogue is empty: seeding {settings.SEED_TARGET:,} products")
             call_command("seed", "--count", str(settings.SEED_TARGET))
         count = products.estimated_document_count()
-        if count and _TRAIN_COMMAND in get_commands() and not database[_MODELS].estimated_document_count():
-            report.say("  there is no recommendation model: training one")
-            call_command(_TRAIN_COMMAND)
+        if count and _TRAIN_COMMAND in get_commands() and not database[_MODELS].find_one({"_id": _ACTIVE}):
+            train(report)
         report.say(f"  {count:,} products in database {settings.MONGO_DB}")
+
+
+def train(report: Report) -> None:
+    """Train a first model; without one, similar products come from the category, so a failure stops nothing."""
+    report.say("  there is no recommendation model: training one")
+    try:
+        call_command(_TRAIN_COMMAND, verbosity=0)
+    except CommandError as error:
+        report.say(f"  no model: {error}")
 
 
 def migrate(report: Report) -> None:
