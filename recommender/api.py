@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.api import schema
-from catalog.api.envelope import listing
+from catalog.api.envelope import envelope
 from catalog.errors import InvalidParameter
 from recommender.services import MAX_SIMILAR, similar_products
 
 _LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_SIMILAR, "default": 12})
+
+
+class SimilarAnswerSerializer(schema.SimilarEnvelopeSerializer):
+    """Similar products, and the model that found them."""
+
+    model = serializers.CharField(allow_blank=True, help_text="Version of the model; empty where none was used")
 
 
 class SimilarView(APIView):
@@ -23,11 +30,20 @@ class SimilarView(APIView):
     @extend_schema(
         operation_id="list_similar_products",
         parameters=[schema.PRODUCT_ID, _LIMIT],
-        responses={200: schema.SimilarEnvelopeSerializer, **schema.problems(400, 404, 503)},
+        responses={200: SimilarAnswerSerializer, **schema.problems(400, 404, 503)},
     )
     def get(self, request: Request, product_id: str) -> Response:
         limit = _limit(request.query_params.get("limit", "12"))
-        return Response(listing(similar_products(product_id=product_id, limit=limit)))
+        similar = similar_products(product_id=product_id, limit=limit)
+        return Response(
+            envelope(
+                source=similar.source,
+                cached=similar.outcome.is_hit,
+                count=len(similar.rows),
+                model=similar.model,
+                data=similar.rows,
+            )
+        )
 
 
 def _limit(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What the similar products' templates show."""
+"""What the recommender's templates show."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import cast
 from django.urls import reverse
 
 from cachelayer.engine import Cached
+from cachelayer.outcomes import Outcome
 from catalog.contexts.cards import ProductCard, product_card
 from catalog.representation import ProductJSON
-from recommender.services import FALLBACK, SimilarListJSON
+from recommender.services import FALLBACK, Similar
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class SimilarProducts:
 
     Attributes:
         source: as in the API's envelope.
-        source_label: the same for people.
+        source_label: the same for people, with who made the list.
         elapsed_ms: time until the list was there.
     """
 
@@ -33,31 +34,34 @@ class SimilarProducts:
     cards: tuple[ProductCard, ...]
 
 
-_LABELS = {
-    FALLBACK: "Popular in the same category",
-    "L1_CACHE": "Popular in the same category, from this server's memory",
-    "REDIS_CACHE": "Popular in the same category, from the cache",
-    "STALE_CACHE": "Popular in the same category, from an older answer",
+_CACHES = {
+    Outcome.L1_HIT: ", from this server's memory",
+    Outcome.REDIS_HIT: ", from the cache",
+    Outcome.STALE: ", from an older answer",
 }
 
 
-def build_similar(product: Cached, similar: Cached, *, elapsed_ms: float) -> SimilarProducts:
+def build_similar(product: Cached, similar: Similar, *, elapsed_ms: float) -> SimilarProducts:
     """Prepare a list for its templates.
 
     Args:
         product: the product whose page it is on.
-        similar: a :class:`~recommender.services.SimilarListJSON`.
         elapsed_ms: milliseconds since the request came in.
     """
     shown = cast(ProductJSON, product.value)
-    rows = cast(SimilarListJSON, similar.value)["data"]
     return SimilarProducts(
         product_id=shown["_id"],
         product_name=shown["name"],
         product_url=reverse("catalog:product", args=[shown["_id"]]),
         heading="You might also like",
         source=similar.source,
-        source_label=_LABELS[similar.source],
+        source_label=_maker(similar) + _CACHES.get(similar.outcome, ""),
         elapsed_ms=elapsed_ms,
-        cards=tuple(product_card(row) for row in rows),
+        cards=tuple(product_card(row) for row in similar.rows),
     )
+
+
+def _maker(similar: Similar) -> str:
+    if similar.origin == FALLBACK:
+        return "Popular in the same category"
+    return "Compared just now, newer than the model" if similar.placed else "Found by the model"

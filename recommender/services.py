@@ -1,20 +1,30 @@
-"""Similar products for a product."""
+"""Similar products for a product: looked up, never computed, where the model knows the product."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict, cast
 
-from django.conf import settings
-
-from cachelayer.engine import Cached, get_or_load
-from catalog import repository
+from cachelayer.engine import Cached
+from cachelayer.outcomes import Outcome
+from cachelayer.trace import span
+from catalog import repository as products
+from catalog.errors import CatalogUnavailable, ProductNotFound
 from catalog.products import Product
 from catalog.representation import ProductJSON, product_json
 from catalog.search.index_keys import category_key
+from recommender import repository
+from recommender.caching import NO_MODEL, active_version, cached_list
+from recommender.placing import Placed, place_product
+from recommender.reasons import shared_labels, tell_reason
+from recommender.repository import Neighbours
 
 FALLBACK = "CATEGORY_FALLBACK"
+ML_ENGINE = "ML_ENGINE"
 MAX_SIMILAR = 20
-_NO_MODEL = "none"
+_SPARE = 12
+"""Neighbours cached beyond those that are shown, to take the place of what sells out meanwhile."""
 
 
 class SimilarJSON(ProductJSON):
@@ -25,43 +35,130 @@ class SimilarJSON(ProductJSON):
 
 
 class SimilarListJSON(TypedDict):
-    """Similar products, best first, as cached and as sent."""
+    """Similar products, best first, as cached.
 
-    count: int
+    ``origin`` is the source of the answer when no cache held it. ``model`` is the version of the model, or empty.
+    ``placed`` tells that the product is newer than the model, which compared it only when it was asked for.
+    """
+
+    origin: str
+    model: str
+    placed: bool
     data: list[SimilarJSON]
 
 
-def similar_products(*, product_id: str, limit: int = 12) -> Cached:
-    """Return products like the given one, a :class:`SimilarListJSON`.
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Similar products that can be bought now.
 
-    Without a trained model these are the most popular products in stock of the same category, and the answer's
-    source says so.
+    Attributes:
+        source: as in the API's envelope.
+        origin: who made the list, whatever cache it came from.
+        placed: whether the product is newer than the model.
+        model: the version of the model, or empty.
+    """
+
+    outcome: Outcome
+    source: str
+    origin: str
+    placed: bool
+    model: str
+    rows: tuple[SimilarJSON, ...]
+
+
+def similar_products(*, product_id: str, limit: int = 12) -> Similar:
+    """Return products like the given one, best first, none of them sold out, inactive or the product itself.
+
+    Lists are cached, availability is not: it is asked for in one query each time. While MongoDB is away a cached
+    list is given as it is.
 
     Raises:
         ProductNotFound: there is no active product of this id.
         CatalogUnavailable: the list is not cached and MongoDB does not answer.
     """
-    return get_or_load(
-        f"similar:{_NO_MODEL}:{product_id}:{limit}",
-        ttl_seconds=settings.CACHE_TTL_SIMILAR,
-        loader=lambda: _of_same_category(repository.get_product(product_id), limit),
-        origin=FALLBACK,
+    version = active_version()
+    answer = cached_list(version, product_id, lambda: _load(version, product_id))
+    return _available(answer, product_id, limit)
+
+
+def _available(answer: Cached, product_id: str, limit: int) -> Similar:
+    value = cast(SimilarListJSON, answer.value)
+    rows: Sequence[SimilarJSON] = value["data"]
+    if answer.outcome.is_hit:
+        rows = _still_available(rows, product_id)
+    return Similar(
+        outcome=answer.outcome,
+        source=answer.source,
+        origin=value["origin"],
+        placed=value["placed"],
+        model=value["model"],
+        rows=tuple(rows[:limit]),
     )
 
 
-def _of_same_category(product: Product, limit: int) -> SimilarListJSON:
+def _still_available(rows: Sequence[SimilarJSON], product_id: str) -> list[SimilarJSON]:
+    try:
+        with span("availability"):
+            stock = products.stock_of([product_id, *(row["_id"] for row in rows)])
+    except CatalogUnavailable:
+        return list(rows)
+    if product_id not in stock:
+        raise ProductNotFound(product_id[:40])
+    # A copy, because the cached value is shared between threads.
+    return [cast(SimilarJSON, {**row, "stock": stock[row["_id"]]}) for row in rows if stock.get(row["_id"], 0) > 0]
+
+
+def _load(version: str, product_id: str) -> SimilarListJSON:
+    item = products.get_product(product_id)
+    if version != NO_MODEL:
+        neighbours = repository.find_neighbours(version, product_id)
+        placed = neighbours is None
+        rows = _placed(version, item) if neighbours is None else _stored(item, neighbours)
+        if rows:
+            return SimilarListJSON(origin=ML_ENGINE, model=version, placed=placed, data=rows)
+    return SimilarListJSON(origin=FALLBACK, model="", placed=False, data=_of_same_category(item))
+
+
+def _stored(item: Product, neighbours: Neighbours) -> list[SimilarJSON]:
+    wanted = MAX_SIMILAR + _SPARE
+    found = {product.id: product for product in products.find_products(neighbours.ids[:wanted])}
+    return [
+        _described(
+            found[identifier],
+            score=score,
+            reason=tell_reason(item, found[identifier], score=score, shared=shared_labels(neighbours.features, mask)),
+        )
+        for identifier, score, mask in zip(neighbours.ids, neighbours.scores, neighbours.shared, strict=True)
+        if identifier in found
+    ]
+
+
+def _placed(version: str, item: Product) -> list[SimilarJSON]:
+    entries: list[Placed] = place_product(version, item, limit=MAX_SIMILAR + _SPARE)
+    return [
+        _described(
+            entry.product,
+            score=entry.score,
+            reason=tell_reason(item, entry.product, score=entry.score, shared=entry.shared),
+        )
+        for entry in entries
+    ]
+
+
+def _of_same_category(item: Product) -> list[SimilarJSON]:
+    wanted = MAX_SIMILAR + _SPARE
     neighbours: dict[str, SimilarJSON] = {}
     # The leaf alone may be small: what it lacks comes from the categories above it, nearest first.
-    for depth in range(len(product.category_path), 0, -1):
-        path = product.category_path[:depth]
-        for candidate in repository.list_products(order="popularity", limit=limit + 1, category=category_key(path)):
-            if candidate.id != product.id:
-                neighbours.setdefault(candidate.id, _described(candidate, reason=f"Popular in {path[-1]}"))
-        if len(neighbours) >= limit:
+    for depth in range(len(item.category_path), 0, -1):
+        path = item.category_path[:depth]
+        for candidate in products.list_products(order="popularity", limit=wanted + 1, category=category_key(path)):
+            if candidate.id != item.id:
+                reason = f"Popular in {path[-1]}"
+                neighbours.setdefault(candidate.id, _described(candidate, score=None, reason=reason))
+        if len(neighbours) >= wanted:
             break
-    data = list(neighbours.values())[:limit]
-    return SimilarListJSON(count=len(data), data=data)
+    return list(neighbours.values())[:wanted]
 
 
-def _described(product: Product, *, reason: str) -> SimilarJSON:
-    return SimilarJSON(**product_json(product), score=None, reason=reason)
+def _described(product: Product, *, score: float | None, reason: str) -> SimilarJSON:
+    return SimilarJSON(**product_json(product), score=score, reason=reason)

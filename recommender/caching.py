@@ -1,0 +1,62 @@
+"""The recommender's use of the cache: which model is live, and the list of a product under that model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+
+from cachelayer.engine import Cached, get_or_load, invalidate
+from cachelayer.trace import current_trace
+from catalog.errors import CatalogUnavailable
+from recommender import repository
+
+ACTIVE_KEY = "similar:model"
+NO_MODEL = "none"
+_last_known = [NO_MODEL]
+"""The version that this process saw last, for when neither a cache nor MongoDB can tell."""
+
+
+def active_version() -> str:
+    """Return the version of the live model, or :data:`NO_MODEL`.
+
+    While MongoDB is away and no cache knows, it is the version last seen, so that cached lists still answer.
+    """
+    trace = current_trace()
+    lookups = len(trace.lookups) if trace else 0
+    try:
+        answer = get_or_load(
+            ACTIVE_KEY, ttl_seconds=settings.CACHE_TTL_SIMILAR, loader=lambda: repository.active_version() or NO_MODEL
+        )
+    except CatalogUnavailable:
+        return _last_known[0]
+    finally:
+        # Which model is live is not what the request asked for; its answer is judged by the list alone.
+        if trace is not None:
+            del trace.lookups[lookups:]
+    _last_known[0] = str(answer.value)
+    return _last_known[0]
+
+
+def forget_active_version() -> None:
+    """Let every process look again, which they do within their L1's lifetime."""
+    invalidate(ACTIVE_KEY)
+
+
+def cached_list(version: str, product_id: str, loader: Callable[[], Any]) -> Cached:
+    """Return the cached list of a product under a model; its ``origin`` says who made it.
+
+    The version is part of the key, so a swap needs no invalidation.
+    """
+    answer = get_or_load(
+        f"similar:{version}:{product_id}", ttl_seconds=settings.CACHE_TTL_SIMILAR, loader=loader, origin="ML_ENGINE"
+    )
+    source = answer.outcome.source(answer.value["origin"])
+    if source == answer.source:
+        return answer
+    trace = current_trace()
+    if trace is not None and trace.lookups:
+        trace.lookups[-1] = replace(trace.lookups[-1], source=source)
+    return replace(answer, source=source)

@@ -1,0 +1,203 @@
+"""Write each product's neighbours to MongoDB, block by block, in as many processes as there are cores to use.
+
+Processes are forked, so all of them read the same vectors in the same memory; each opens its own connection.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.corpus import Corpus
+from recommender.diversity import Selection, select
+from recommender.neighbours import NOBODY, Block, Nearest, NeighbourFinder, Rows
+from recommender.reasons import SharedFeatures
+from recommender.repository import insert_neighbours
+from recommender.vectors import Floats, Matrix
+
+CANDIDATES = 64
+"""Nearest rows among which a list is chosen."""
+_DOCUMENTS_AT_ONCE = 2_000
+_FEW = 5_000
+"""Up to this number of rows a second process would take longer to start than to work."""
+
+Document = tuple[bytes, list[bytes], list[int], list[str], list[int]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs; read-only.
+
+    Attributes:
+        labels: what to tell of each term, by column.
+        sample: rows whose neighbours the evaluation looks at.
+    """
+
+    version: str
+    corpus: Corpus
+    matrix: Matrix
+    space: Floats
+    labels: NDArray[np.object_]
+    finder: NeighbourFinder
+    selection: Selection
+    sample: frozenset[int]
+
+
+@dataclass
+class Materialised:
+    """What was written.
+
+    Attributes:
+        products: documents.
+        with_neighbours: those whose list is not empty.
+        recommended: for each row, whether it is in the list of another.
+        nearest: for rows of the sample, the rows nearest to them, before lists were chosen.
+        lists: for rows of the sample, the rows of their lists.
+    """
+
+    recommended: NDArray[np.bool_]
+    products: int = 0
+    with_neighbours: int = 0
+    nearest: dict[int, list[int]] = field(default_factory=dict)
+    lists: dict[int, list[int]] = field(default_factory=dict)
+
+
+class MaterialisingFailed(RuntimeError):
+    """A process that wrote neighbours has died."""
+
+
+_job: Job | None = None
+
+
+def materialise(job: Job, *, processes: int, advance: Callable[[int], None]) -> Materialised:
+    """Find and store the neighbours of all products.
+
+    Args:
+        advance: told how many products more are done.
+
+    Raises:
+        MaterialisingFailed: a process was killed, as when memory has run out.
+    """
+    done = Materialised(recommended=np.zeros(job.matrix.shape[0], dtype=np.bool_))
+    blocks = list(job.finder.blocks())
+    if processes < 2 or job.matrix.shape[0] <= _FEW:
+        for block in blocks:
+            _add(done, _write_block(job, block), advance)
+        return done
+    job.finder.prepare()
+    _ = job.corpus.members, job.corpus.starts, job.corpus.ids
+    with _shared(job), _executor(processes) as executor:
+        futures = [executor.submit(_write_shared_block, block, os.getpid()) for block in blocks]
+        try:
+            for future in as_completed(futures):
+                _add(done, future.result(), advance)
+        except RuntimeError as error:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise MaterialisingFailed(f"A process that writes neighbours has ended: {error}") from error
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+    return done
+
+
+@dataclass(frozen=True)
+class _Written:
+    products: int
+    with_neighbours: int
+    recommended: Rows
+    nearest: dict[int, list[int]]
+    lists: dict[int, list[int]]
+
+
+def _write_shared_block(block: Block, parent: int) -> _Written:
+    if _job is None or os.getppid() != parent:
+        raise MaterialisingFailed("the training has gone")
+    return _write_block(_job, block)
+
+
+def _write_block(job: Job, block: Block) -> _Written:
+    nearest = job.finder.nearest(block, top=CANDIDATES)
+    lists = _select(job, nearest)
+    features = SharedFeatures(job.matrix, job.labels)
+    documents: list[Document] = []
+    count = filled = 0
+    for place, row in enumerate(block.rows):
+        for document in _documents(job, features, int(row), lists.rows[place], lists.scores[place]):
+            documents.append(document)
+            count += 1
+            filled += bool(document[1])
+            if len(documents) >= _DOCUMENTS_AT_ONCE:
+                insert_neighbours(job.version, documents)
+                documents = []
+    insert_neighbours(job.version, documents)
+    sampled = [(place, int(row)) for place, row in enumerate(block.rows) if int(row) in job.sample]
+    return _Written(
+        products=count,
+        with_neighbours=filled,
+        recommended=np.unique(lists.rows[lists.rows != NOBODY]),
+        nearest={row: _real(nearest.rows[place]) for place, row in sampled},
+        lists={row: _real(lists.rows[place]) for place, row in sampled},
+    )
+
+
+def _select(job: Job, nearest: Nearest) -> Nearest:
+    # In parts, because the comparison of all candidates with each other is the largest array of a training.
+    parts = [
+        select(
+            Nearest(nearest.rows[start : start + 256], nearest.scores[start : start + 256]), job.space, job.selection
+        )
+        for start in range(0, len(nearest.rows), 256)
+    ]
+    return Nearest(np.concatenate([part.rows for part in parts]), np.concatenate([part.scores for part in parts]))
+
+
+def _documents(job: Job, shared: SharedFeatures, row: int, neighbours: Rows, scores: Floats) -> Iterator[Document]:
+    """Yield the documents of a row's products: alike, but for a twin at the head that is not the product itself."""
+    corpus = job.corpus
+    members = corpus.members[corpus.starts[row] : corpus.starts[row + 1]]
+    real = neighbours[neighbours != NOBODY]
+    features, masks = shared.of_row(row, real)
+    others = [corpus.ids[corpus.members[corpus.starts[neighbour]]].tobytes() for neighbour in real]
+    thousandths = [round(float(score) * 1000) for score in scores[: len(real)]]
+    for member in members:
+        identifier = corpus.ids[member].tobytes()
+        twin = members[1] if member == members[0] and len(members) > 1 else members[0]
+        if twin == member:
+            yield identifier, others, thousandths, features, masks
+        else:
+            head = corpus.ids[twin].tobytes()
+            yield identifier, [head, *others], [1000, *thousandths], features, [0, *masks]
+
+
+def _real(rows: Rows) -> list[int]:
+    return [int(row) for row in rows if row != NOBODY]
+
+
+def _add(done: Materialised, written: _Written, advance: Callable[[int], None]) -> None:
+    done.products += written.products
+    done.with_neighbours += written.with_neighbours
+    done.recommended[written.recommended] = True
+    done.nearest.update(written.nearest)
+    done.lists.update(written.lists)
+    advance(written.products)
+
+
+@contextmanager
+def _shared(job: Job) -> Iterator[None]:
+    global _job  # noqa: PLW0603  (the one way to hand memory to forked processes without copying it)
+    _job = job
+    try:
+        yield
+    finally:
+        _job = None
+
+
+def _executor(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork"))

@@ -1,0 +1,266 @@
+"""Train, prove, materialise, swap: from the products to a live model."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from catalog.products import Product
+from catalog.repository import count_changes, stream_products
+from recommender import repository
+from recommender.artefacts import delete_artefact, load_artefact, new_version, save_artefact
+from recommender.caching import forget_active_version
+from recommender.corpus import Corpus
+from recommender.diversity import NEARLY_SAME, Selection
+from recommender.evaluation import MODEL, evaluate, fallen_metrics, sample_rows
+from recommender.features import FEATURES_VERSION, FIELD_WEIGHTS
+from recommender.lock import TrainingLock
+from recommender.materialising import CANDIDATES, Job, materialise
+from recommender.models import Manifest, ModelRefused
+from recommender.neighbours import EXACT_LIMIT, NeighbourFinder
+from recommender.vectors import embed, fit_vectors
+
+_DIMENSIONS = 96
+_LIBRARIES = ("scikit-learn", "scipy", "numpy", "skops", "sparse_dot_topn")
+_KEPT_VERSIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What a training can be told.
+
+    Attributes:
+        limit: train on the so many most popular products only; 0 for all.
+        margin: how far a guarded metric may fall below the live model's.
+        force: go live whatever the metrics say.
+        processes: how many write neighbours.
+        exact_limit: number of products above which neighbours are searched in clusters.
+        max_terms: size of the vocabulary.
+        sample: products that the evaluation looks at.
+    """
+
+    limit: int = 0
+    margin: float = 0.05
+    force: bool = False
+    processes: int = 2
+    exact_limit: int = EXACT_LIMIT
+    max_terms: int = 250_000
+    sample: int = 2_000
+    selection: Selection = field(default_factory=Selection)
+
+
+class Progress(Protocol):
+    """Where a training tells how far it is."""
+
+    def step(self, name: str, *, total: int | None) -> None:
+        """Begin a step of ``total`` products; ``None`` where there is nothing to count."""
+
+    def advance(self, count: int) -> None:
+        """Tell that so many products more are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training; ``refused`` says why the model did not go live, or is empty."""
+
+    manifest: Manifest
+    refused: str
+
+
+class EmptyCatalogue(ModelRefused):
+    """There is nothing to train on; the live model stays."""
+
+
+def train(options: TrainingOptions, progress: Progress) -> Trained:
+    """Train a model and make it live, unless its metrics forbid that.
+
+    Raises:
+        EmptyCatalogue: there is no active product.
+        TrainingRunning: another training is at work.
+        NothingToLearn: no product shares a term with another.
+        MaterialisingFailed: a process died.
+        CatalogUnavailable: MongoDB does not answer.
+    """
+    started = datetime.now(UTC)
+    version = new_version(started)
+    with TrainingLock(version) as lock:
+        _clear_leftovers(lock.unfinished)
+        try:
+            trained = _build(version, started, options, progress)
+            lock.confirm()
+        except BaseException:
+            # Also on Ctrl-C: what has been written belongs to a version that nobody will ever ask for.
+            _delete(version)
+            raise
+        repository.insert_model(trained.manifest, refused=trained.refused)
+        if not trained.refused:
+            _go_live(version)
+        return trained
+
+
+def activate(version: str, *, force: bool = False) -> Manifest:
+    """Make a kept model live again, after checking its files and neighbours.
+
+    Raises:
+        UnknownModel: there is no such model.
+        BadArtefact: its files are damaged.
+        ModelRefused: its neighbours are incomplete, or it was refused and ``force`` is not set.
+    """
+    manifest, refused = repository.get_model(version)
+    if refused and not force:
+        raise ModelRefused(f"Model {version} was refused: {refused}. Use --force to make it live all the same.")
+    load_artefact(manifest)
+    stored = repository.count_neighbours(version)
+    if stored != manifest.products:
+        raise ModelRefused(f"Model {version} has the neighbours of {stored:,} products, not {manifest.products:,}.")
+    _go_live(version)
+    return manifest
+
+
+def staleness(*, max_age_days: float, max_changed: float) -> str:
+    """Say why the live model should be trained anew, or return an empty text.
+
+    Args:
+        max_age_days: age from which a model is stale.
+        max_changed: share of products changed, added or removed since, from 0 to 1.
+    """
+    live = repository.get_active()
+    if live is None:
+        return "there is no model"
+    manifest, _ = repository.get_model(live.version)
+    age_days = (datetime.now(UTC) - manifest.created_at).total_seconds() / 86_400
+    if age_days >= max_age_days:
+        return f"the model is {age_days:.1f} days old"
+    changed, count = count_changes(manifest.created_at)
+    # A product that was removed leaves no trace but the difference in number.
+    share = (changed + max(manifest.products - count, 0)) / max(manifest.products, 1)
+    return f"{share:.0%} of the products have changed" if share >= max_changed else ""
+
+
+def _build(version: str, started: datetime, options: TrainingOptions, progress: Progress) -> Trained:
+    seconds: dict[str, float] = {}
+    expected = count_changes(started)[1]
+    expected = min(expected, options.limit) if options.limit else expected
+    with _timed(seconds, "read", progress, expected):
+        corpus = Corpus(_counted(stream_products(limit=options.limit), progress))
+        lines = corpus.lines()
+        first = next(lines, None)
+        if first is None:
+            raise EmptyCatalogue("There is no active product to train on. The live model, if any, stays.")
+        vectors = fit_vectors(chain((first,), lines), expected=expected, max_terms=options.max_terms)
+    with _timed(seconds, "index", progress, None):
+        space = embed(vectors.matrix, dimensions=_DIMENSIONS)
+        finder = NeighbourFinder(vectors.matrix, space, exact_limit=options.exact_limit)
+        repository.insert_terms(version, zip(vectors.vocabulary, map(float, vectors.weights), strict=True))
+    job = Job(
+        version=version,
+        corpus=corpus,
+        matrix=vectors.matrix,
+        space=space,
+        labels=np.array([corpus.labels.get(token, "") for token in vectors.vocabulary], dtype=object),
+        finder=finder,
+        selection=options.selection,
+        sample=frozenset(sample_rows(vectors.matrix.shape[0], size=options.sample)),
+    )
+    with _timed(seconds, "materialise", progress, len(corpus)):
+        done = materialise(job, processes=options.processes, advance=progress.advance)
+    with _timed(seconds, "evaluate", progress, None):
+        metrics = evaluate(corpus=corpus, matrix=vectors.matrix, finder=finder, done=done)
+    manifest = _manifest(version, started, corpus, finder, options, metrics, seconds)
+    manifest = save_artefact(manifest, vectors.vectoriser, vectors.weights, corpus.ids)
+    return Trained(manifest, _refusal(manifest, options))
+
+
+def _refusal(manifest: Manifest, options: TrainingOptions) -> str:
+    live = repository.get_active()
+    if live is None or options.force:
+        return ""
+    before, _ = repository.get_model(live.version)
+    fallen = fallen_metrics(manifest.metrics[MODEL], before.metrics[MODEL], margin=options.margin)
+    return "; ".join(fallen)
+
+
+def _manifest(
+    version: str,
+    started: datetime,
+    corpus: Corpus,
+    finder: NeighbourFinder,
+    options: TrainingOptions,
+    metrics: dict[str, dict[str, float | None]],
+    seconds: dict[str, float],
+) -> Manifest:
+    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    parameters: dict[str, Any] = {
+        "features_version": FEATURES_VERSION,
+        "field_weights": FIELD_WEIGHTS,
+        "terms": finder.matrix.shape[1],
+        "rows": finder.matrix.shape[0],
+        "max_terms": options.max_terms,
+        "limit": options.limit,
+        "method": "exact" if finder.is_exact else "clusters",
+        "dimensions": _DIMENSIONS,
+        "candidates": CANDIDATES,
+        "list_length": options.selection.length,
+        "diversity": options.selection.diversity,
+        "nearly_same": NEARLY_SAME,
+    }
+    return Manifest(
+        version=version,
+        created_at=started,
+        libraries={"python": platform.python_version(), **libraries},
+        fingerprint=corpus.fingerprint,
+        products=len(corpus),
+        window=corpus.window,
+        parameters=parameters,
+        metrics=metrics,
+        seconds={name: round(value, 2) for name, value in seconds.items()},
+    )
+
+
+def _go_live(version: str) -> None:
+    """Swap the pointer, then remove what is neither live nor the one before."""
+    before = repository.get_active()
+    repository.set_active(version)
+    forget_active_version()
+    good = [manifest.version for manifest, refused in repository.list_models() if not refused]
+    ranked = dict.fromkeys([version, *([before.version] if before else []), *good])
+    for other in list(ranked)[_KEPT_VERSIONS:]:
+        _delete(other)
+
+
+def _clear_leftovers(unfinished: str) -> None:
+    """Remove what a killed training left, and models that were refused and not wanted since."""
+    if unfinished:
+        _delete(unfinished)
+    live = repository.get_active()
+    for manifest, refused in repository.list_models():
+        if refused and (live is None or manifest.version != live.version):
+            _delete(manifest.version)
+
+
+def _counted(products: Iterable[Product], progress: Progress) -> Iterator[Product]:
+    for product in products:
+        progress.advance(1)
+        yield product
+
+
+def _delete(version: str) -> None:
+    repository.delete_model(version)
+    delete_artefact(version)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str, progress: Progress, total: int | None) -> Iterator[None]:
+    progress.step(name, total=total)
+    started = perf_counter()
+    yield
+    seconds[name] = perf_counter() - started
