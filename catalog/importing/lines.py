@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import itertools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from catalog.importing.errors import DamagedFile, UnreadableFile
 from catalog.importing.rows import shown
@@ -18,6 +17,8 @@ MAX_LINE_BYTES = 1_048_576
 """A longer line is rejected, and skipped without being kept."""
 CHUNK_BYTES = 262_144
 _GZIP = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # The largest window, and gzip's header instead of zlib's.
+_BROKEN = (OSError, EOFError, zlib.error)
 _BOM = b"\xef\xbb\xbf"
 _FOREIGN = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet; unpack it, or export it as CSV in UTF-8",
@@ -93,10 +94,9 @@ def open_source(path: str) -> Iterator[Source]:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise UnreadableFile(f"{path} cannot be read: {reason}.") from error
         counting = _CountingReader(raw)
-        packed: BinaryIO = io.BufferedReader(counting, CHUNK_BYTES)
         name = "-" if path == "-" else Path(path).name
-        read = _unpacked(packed, name)
-        yield Source(name=name, size_bytes=size, position=lambda: counting.count, lines=split_lines(read))
+        chunks = _unpacked(io.BufferedReader(counting, CHUNK_BYTES), name)
+        yield Source(name=name, size_bytes=size, position=lambda: counting.count, lines=split_lines(chunks))
 
 
 def _open_raw(path: str) -> io.RawIOBase:
@@ -105,36 +105,63 @@ def _open_raw(path: str) -> io.RawIOBase:
     return io.FileIO(path)
 
 
-def _unpacked(packed: BinaryIO, name: str) -> Callable[[int], bytes]:
-    """Return a reader of the unpacked bytes, after a look at the first of them."""
+def _unpacked(packed: io.BufferedReader, name: str) -> Iterator[bytes]:
+    """Return the unpacked bytes in chunks, after a look at the first of them."""
     try:
-        start = packed.peek(8)[:8]  # type: ignore[attr-defined]
-        opened = io.BufferedReader(gzip.GzipFile(fileobj=packed), CHUNK_BYTES) if start.startswith(_GZIP) else packed
-        if opened is not packed:
-            start = opened.peek(8)[:8]  # type: ignore[attr-defined]
-    except (OSError, EOFError, zlib.error) as error:
+        is_gzip = packed.peek(len(_GZIP)).startswith(_GZIP)
+        chunks = _gunzipped(packed) if is_gzip else iter(lambda: packed.read1(CHUNK_BYTES), b"")
+        first = next(chunks, b"")
+    except _BROKEN as error:
         raise UnreadableFile(f"{name} cannot be read: {_reason(error)}.") from error
-    if not start:
+    if not first:
         raise UnreadableFile(f"{name} is empty.")
     for magic, kind in _FOREIGN.items():
-        if start.startswith(magic):
+        if first.startswith(magic):
             raise UnreadableFile(f"{name} is {kind}.")
-    # read1 returns what a pipe has to give at once, where read would wait for a full buffer.
-    return opened.read1  # type: ignore[attr-defined,no-any-return]
+    return itertools.chain([first], chunks)
 
 
-def split_lines(read: Callable[[int], bytes]) -> Iterator[Line]:
-    r"""Cut what ``read`` returns into lines that end with ``\n``, ``\r\n`` or ``\r``.
+def _gunzipped(packed: io.BufferedReader) -> Iterator[bytes]:
+    """Unpack gzip, of several members if need be.
+
+    The standard library's reader drops what it has unpacked when it meets the end of a truncated file. This one
+    hands it out first.
+
+    Raises:
+        EOFError: the data end before they are complete.
+        zlib.error: they are damaged.
+    """
+    member = zlib.decompressobj(_GZIP_WINDOW)
+    data = packed.read1(CHUNK_BYTES)
+    while data:
+        unpacked = member.decompress(data, CHUNK_BYTES)
+        while unpacked:
+            yield unpacked
+            unpacked = member.decompress(member.unconsumed_tail, CHUNK_BYTES)
+        if member.eof:
+            data = member.unused_data.lstrip(b"\0")
+            while not data and packed.peek(1):
+                data = packed.read1(CHUNK_BYTES).lstrip(b"\0")
+            if not data:
+                return
+            member = zlib.decompressobj(_GZIP_WINDOW)
+        else:
+            data = packed.read1(CHUNK_BYTES)
+    raise EOFError
+
+
+def split_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
+    r"""Cut chunks of any size into lines that end with ``\n``, ``\r\n`` or ``\r``.
 
     Raises:
         DamagedFile: reading failed; the unfinished line is not handed out, for half a number is a wrong number.
     """
-    number, rest, skipping = 1, b"", False
-    first = True
+    number, rest, skipping, first = 1, b"", False, True
+    waiting = iter(chunks)
     while True:
         try:
-            chunk = read(CHUNK_BYTES)
-        except (OSError, EOFError, zlib.error) as error:
+            chunk = next(waiting, b"")
+        except _BROKEN as error:
             raise DamagedFile(number, f"the file breaks off here ({_reason(error)})") from error
         if not chunk:
             break
@@ -194,6 +221,6 @@ def _too_long(number: int) -> Line:
 def _reason(error: Exception) -> str:
     if isinstance(error, EOFError):
         return "the gzip data end too early"
-    if isinstance(error, gzip.BadGzipFile | zlib.error):
+    if isinstance(error, zlib.error):
         return f"the gzip data are damaged: {shown(error)}"
     return (error.strerror if isinstance(error, OSError) else None) or shown(error)

@@ -13,7 +13,7 @@ import pymongo
 from bson import ObjectId
 from pymongo import InsertOne, ReplaceOne
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from cachelayer import engine
 from cachelayer import redis as redis_door
@@ -125,7 +125,8 @@ def load_batch(database: Documents, batch: Sequence[Built], *, dry_run: bool) ->
 
 
 def _unavailable(error: PyMongoError) -> CatalogUnavailable:
-    return CatalogUnavailable(f"MongoDB does not answer ({type(error).__name__}: {shown(error)})")
+    does_not = "refuses" if isinstance(error, OperationFailure) else "does not answer"
+    return CatalogUnavailable(f"MongoDB {does_not} ({type(error).__name__}: {shown(error)})")
 
 
 def _planned(products: Products, pending: dict[ObjectId, Built], loaded: LoadedBatch) -> dict[ObjectId, Write]:

@@ -21,7 +21,7 @@ from catalog.importing.rows import Rejection, Row, shown
 
 
 def feed_of(data: bytes) -> LineFeed:
-    return LineFeed(split_lines(io.BytesIO(data).read))
+    return LineFeed(split_lines([data]))
 
 
 def csv_of(text: str | bytes, *, delimiter: str = "") -> list[Row | Rejection]:
@@ -182,7 +182,7 @@ def test_columns_without_a_name_are_left_out_and_said_so() -> None:
 
 def test_rows_between_an_open_quote_and_the_end_of_half_a_gzip_are_read() -> None:
     def breaking() -> Iterable[Line]:
-        yield from split_lines(io.BytesIO(b'sku,name\nA,"open\nB,ok\nC,ok\n').read)
+        yield from split_lines([b'sku,name\nA,"open\nB,ok\nC,ok\n'])
         raise DamagedFile(5, "the file breaks off here")
 
     rows: list[Row | Rejection] = []
@@ -227,7 +227,7 @@ class CountingFeed(LineFeed):
 def test_lines_that_each_seem_to_start_a_long_record_are_not_read_over_and_over() -> None:
     # Each line closes the quote of the one before and opens another.
     data = b"sku,name\n" + b'x","y\n' * 30_000
-    feed = CountingFeed(split_lines(io.BytesIO(data).read))
+    feed = CountingFeed(split_lines([data]))
     rows = list(CsvRows(feed))
     assert len(rows) >= 29_000
     assert all(isinstance(row, Rejection) for row in rows)

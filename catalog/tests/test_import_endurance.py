@@ -1,0 +1,209 @@
+"""An import that is interrupted, loses its server or reads a file without end: nothing lost, memory flat."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from pymongo import MongoClient
+
+from catalog.importing import loading
+from catalog.importing.interrupt import Interrupts
+from catalog.importing.jsonl import parse_line
+from catalog.importing.mapping import ImportMapping
+from catalog.importing.report import ImportReport, RejectionFile
+from catalog.importing.rows import Rejection, Row
+from catalog.importing.run import Destination, run_import
+from catalog.indexes import PRODUCTS
+from catalog.management.commands import import_products
+from catalog.tests.import_runs import ImportProcess, jsonl, row, rows_text
+from speedscale.embedded.mongod import MongodServer
+
+MIB = 1024 * 1024
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Return as soon as ``condition`` holds; fail when it does not in time."""
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline, "waited in vain"
+        sleep(0.01)
+
+
+def bytes_read_by(process: int) -> int:
+    return int(Path(f"/proc/{process}/io").read_text().split()[1])
+
+
+def figure(output: str, label: str) -> int:
+    (line,) = (line for line in output.splitlines() if line.startswith(f"{label} "))
+    return int(line.split()[1].replace(",", ""))
+
+
+def importing(database: Any, rows: Iterator[Row | Rejection]) -> ImportReport:
+    report = ImportReport()
+    run_import(
+        rows,
+        mapping=ImportMapping(),
+        destination=Destination(database, RejectionFile()),
+        report=report,
+        interrupts=Interrupts(),
+    )
+    return report
+
+
+def parsed(count: int) -> Iterator[Row | Rejection]:
+    for number in range(count):
+        yield parse_line(number + 1, rows_text(row(f"S{number:05}")).strip())
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_finishes_the_batch_and_running_again_completes(
+    products_db: Any, tmp_path: Path, ending: signal.Signals
+) -> None:
+    everything = rows_text(*(row(f"S{number:05}") for number in range(2500)))
+    reading, writing = os.pipe()
+    run = ImportProcess(tmp_path, "-", "--format=jsonl", stdin=reading)
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        # More than a batch, and the end stays open: the command waits for more when the signal comes.
+        pipe.write("".join(everything.splitlines(keepends=True)[:1500]))
+        pipe.flush()
+        wait_for(lambda: products_db[PRODUCTS].estimated_document_count() >= 1000)
+        run.process.send_signal(ending)
+        ended = run.wait()
+    assert ended.status == 128 + ending
+    assert ended.errors.splitlines()[-1].endswith("Interrupted. Run the same command again to go on.")
+    assert "Traceback" not in ended.errors
+    created = figure(ended.output, "created")
+    assert 1000 <= created <= 1500
+    assert products_db[PRODUCTS].count_documents({}) == created
+    path = tmp_path / "all.jsonl"
+    path.write_text(everything)
+    again = ImportProcess(tmp_path, path).wait()
+    assert again.status == 0
+    assert figure(again.output, "created") == 2500 - created
+    assert figure(again.output, "unchanged") == created
+
+
+def test_an_interrupt_while_a_batch_is_written_waits_for_it(products_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = loading._written
+
+    def interrupted_write(*arguments: Any) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return write(*arguments)
+
+    monkeypatch.setattr(loading, "_written", interrupted_write)
+    report = importing(products_db, parsed(2500))
+    assert report.interrupted
+    assert report.written == products_db[PRODUCTS].count_documents({}) == 1000
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_during_the_last_batch_has_interrupted_nothing(
+    products_db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = loading._written
+
+    def interrupted_write(*arguments: Any) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return write(*arguments)
+
+    monkeypatch.setattr(loading, "_written", interrupted_write)
+    report = importing(products_db, parsed(10))
+    assert not report.interrupted
+    assert report.written == 10
+
+
+def test_a_mongodb_that_goes_away_is_one_line_and_running_again_completes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "BATCH_TIMEOUT_SECONDS", 1)
+    server = MongodServer(tmp_path / "mongodb", cache_mb=256)
+    try:
+        with MongoClient[dict[str, Any]](server.uri, serverSelectionTimeoutMS=500, tz_aware=True) as client:
+            database = client["lost"]
+
+            def rows_with_an_accident() -> Iterator[Row | Rejection]:
+                for index, item in enumerate(parsed(3500)):
+                    if index == 1500:
+                        server.stop()
+                    yield item
+
+            report = importing(database, rows_with_an_accident())
+            assert report.stopped.startswith("MongoDB does not answer (")
+            assert report.stopped.endswith("Run the same command again to go on.")
+            assert "\n" not in report.stopped
+            assert report.written == 1000
+        server = MongodServer(tmp_path / "mongodb", cache_mb=256)
+        with MongoClient[dict[str, Any]](server.uri, tz_aware=True) as client:
+            report = importing(client["lost"], parsed(3500))
+            assert (report.stopped, report.accepted) == ("", 3500)
+            assert client["lost"][PRODUCTS].count_documents({}) == 3500
+            assert client["lost"][PRODUCTS].count_documents({"version": 1}) == 3500
+    finally:
+        server.stop()
+
+
+def test_standard_input_is_read_as_it_comes(products_db: Any, tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", row("A"), row("B"))
+    with path.open() as file:
+        ended = ImportProcess(tmp_path, "-", stdin=file.fileno()).wait()
+    assert ended.status == 0
+    assert figure(ended.output, "created") == 2
+
+
+def test_memory_does_not_grow_with_the_file(products_db: Any, tmp_path: Path) -> None:
+    def peak_of(count: int) -> float:
+        path = tmp_path / f"{count}.jsonl"
+        with path.open("w") as file:
+            for number in range(count):
+                file.write(rows_text(row(f"S{number:06}", description="wide " * 3900)))
+        ended = ImportProcess(tmp_path, path, "--dry-run").wait()
+        assert figure(ended.output, "created") == count
+        path.unlink()
+        return ended.peak_mib
+
+    small, large = peak_of(1000), peak_of(5000)  # 20 MB and 100 MB.
+    assert large < small + 16
+
+
+def test_a_sparse_file_of_half_a_gigabyte_of_zeros_takes_no_memory_and_one_line(
+    products_db: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "nothing.jsonl"
+    with path.open("wb") as file:
+        file.truncate(512 * MIB)
+    ended = ImportProcess(tmp_path, path).wait()
+    assert ended.status == 1
+    assert "line 1: is longer than 1,048,576 bytes" in ended.output
+    assert ended.errors.strip() == "CommandError: No row could be imported."
+    assert ended.peak_mib < 200
+
+
+def test_a_line_that_never_ends_can_be_interrupted(products_db: Any, tmp_path: Path) -> None:
+    with Path("/dev/zero").open("rb") as zeros:
+        run = ImportProcess(tmp_path, "-", "--format=jsonl", stdin=zeros.fileno())
+        wait_for(lambda: bytes_read_by(run.process.pid) > 256 * MIB)
+        run.process.send_signal(signal.SIGINT)
+        ended = run.wait()
+    assert ended.status == 130
+    assert "line 1: is longer than 1,048,576 bytes" in ended.output
+    assert ended.peak_mib < 200
+
+
+def test_an_interrupt_before_the_first_line_is_one_line(
+    products_db: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_products, "rows_of", interrupted)
+    with pytest.raises(CommandError, match=r"^Interrupted before anything was imported\.$") as caught:
+        call_command("import_products", str(jsonl(tmp_path / "a.jsonl", row("A"))))
+    assert caught.value.returncode == 130
