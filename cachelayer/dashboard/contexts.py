@@ -110,7 +110,7 @@ class Dashboard:
 
 _SERVER_LABELS = {"mongodb": "MongoDB", "redis": "Redis"}
 _VERDICTS = {
-    "healthy": "All servers answer",
+    "healthy": "All servers answer this worker",
     "degraded": "Working, but not with everything",
     "unhealthy": "Cold pages cannot be answered",
 }
@@ -214,7 +214,7 @@ def _server(server: ServerHealth, at: datetime) -> ServerRow:
         label=_SERVER_LABELS.get(server.name, server.name),
         up=server.up,
         state="Up" if server.up else "Down",
-        since=f"for {duration}, as this worker sees it",
+        since=f"for {duration}",
         detail=f"ping {format_ms(server.ping_ms)}" if server.ping_ms is not None else server.reason,
     )
 

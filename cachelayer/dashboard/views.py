@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from cachelayer.compression import compressed
 from cachelayer.dashboard.charts import SLOTS
 from cachelayer.dashboard.contexts import build_dashboard
 from cachelayer.health import check_health
@@ -33,4 +34,4 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(body)
     response["Cache-Control"] = "no-store"
     patch_vary_headers(response, ("HX-Request", "HX-History-Restore-Request"))
-    return response
+    return compressed(request, response)

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
+from cachelayer.compression import compressed
 from cachelayer.trace import span
 
 _VARIES_BY = ("HX-Request", "HX-Target", "HX-History-Restore-Request")
@@ -32,4 +33,4 @@ def page_response(request: HttpRequest, template: str, context: dict[str, Any], 
     response = HttpResponse(body, status=status)
     response["Cache-Control"] = "no-cache"
     patch_vary_headers(response, _VARIES_BY)
-    return response
+    return compressed(request, response)

@@ -8,7 +8,6 @@
   let scrollTop = 0;
 
   const label = () => { text.textContent = paused ? "Paused" : "Live, every 2 s"; };
-  toggle.hidden = false;
   toggle.addEventListener("click", () => {
     paused = !paused;
     toggle.setAttribute("aria-pressed", String(paused));

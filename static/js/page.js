@@ -15,7 +15,6 @@
   const labelToggle = () => {
     label.textContent = document.documentElement.dataset.theme === "dark" ? "Switch to light theme" : "Switch to dark theme";
   };
-  toggle.hidden = false;
   labelToggle();
   toggle.addEventListener("click", () => { window.speedscaleToggleTheme(); labelToggle(); });
 
@@ -44,11 +43,13 @@
     if (image.complete && image.naturalWidth === 0) fallBack(image);
   });
 
-  // Filters apply as they are changed.
+  // Filters apply as they are changed. Enter in a field means "change" and "submit" at once, which is one request.
+  let applying = 0;
   document.addEventListener("change", (event) => {
     const form = event.target.form;
-    if (form && form.matches("[data-filter-form]")) form.requestSubmit();
+    if (form && form.matches("[data-filter-form]")) applying = window.setTimeout(() => form.requestSubmit(), 0);
   });
+  document.addEventListener("submit", () => window.clearTimeout(applying), true);
 
   // Empty fields do not belong into an address.
   document.addEventListener("htmx:configRequest", (event) => {

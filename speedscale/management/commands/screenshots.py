@@ -1,0 +1,115 @@
+"""Take the pictures of README and documentation from a running, seeded SpeedScale."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from speedscale.browser import BrowserMissing, headless_chromium
+from speedscale.embedded.state import read_endpoints
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+_SIZES = {"desktop": (1160, 725), "tablet": (834, 1112), "phone": (390, 844)}
+_MAX_BYTES = 300_000
+_WARM_UP = (
+    "/search?q=wireless+mouse",
+    "/search?q=keyboard&sort=price_asc",
+    "/search?q=laptop&in_stock=true",
+    "/search?category=audio",
+    "/search?q=usb+cable",
+    "/search?q=monitor&max_price=400",
+    "/search?q=headphones&sort=rating",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture to take: of which page, on which device, in which theme."""
+
+    page: str
+    path: str
+    device: str
+    theme: Literal["light", "dark"]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.page}-{self.device}-{self.theme}.png"
+
+
+class Command(BaseCommand):
+    help = "Take the pictures of README and documentation in headless Chromium from a running, seeded SpeedScale."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        running = read_endpoints(settings.DATA_DIR).web_url or f"http://127.0.0.1:{settings.PORT}"
+        parser.add_argument("--url", default=running, help="address of the running site (default: %(default)s)")
+        parser.add_argument("--output", type=Path, default=Path("docs/images"), help="folder (default: %(default)s)")
+
+    def handle(self, *args: Any, url: str, output: Path, **options: Any) -> None:
+        del args, options
+        from playwright.sync_api import Error
+
+        output.mkdir(parents=True, exist_ok=True)
+        try:
+            with headless_chromium() as browser:
+                for shot in _shots(_warm_up(browser, url)):
+                    self._take(browser, url, shot, output / shot.file_name)
+        except BrowserMissing as error:
+            raise CommandError(str(error)) from error
+        except Error as error:
+            raise CommandError(f"{url}: {error.message.splitlines()[0]}") from error
+
+    def _take(self, browser: Browser, url: str, shot: Shot, target: Path) -> None:
+        width, height = _SIZES[shot.device]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=shot.theme, reduced_motion="reduce"
+        )
+        page = context.new_page()
+        # The first visit fetches the font, which the second one shows from the start.
+        for _ in range(2):
+            page.goto(url + shot.path, wait_until="networkidle")
+        page.screenshot(path=target)
+        context.close()
+        size = target.stat().st_size
+        note = f" (above {_MAX_BYTES // 1000} kB)" if size > _MAX_BYTES else ""
+        self.stdout.write(f"{target}  {size / 1000:.0f} kB{note}")
+
+
+def _warm_up(browser: Browser, url: str) -> str:
+    """Search as a visitor would, so that the dashboard has something to tell; return the path of a product."""
+    page = browser.new_page()
+    product = "/"
+    for round_number in range(4):
+        for path in _WARM_UP:
+            page.goto(url + path, wait_until="domcontentloaded")
+            link = page.locator(".card__name a").first
+            if round_number == 0 and product == "/" and link.count():
+                product = link.get_attribute("href") or "/"
+        page.goto(url + product, wait_until="domcontentloaded")
+    page.close()
+    return product
+
+
+def _shots(product: str) -> tuple[Shot, ...]:
+    search = "/search?q=wireless+mouse"
+    nothing = "/search?q=hovercraft+full+of+eels"
+    return (
+        Shot("home", "/", "desktop", "light"),
+        Shot("home", "/", "phone", "dark"),
+        Shot("results", search, "desktop", "light"),
+        Shot("results", "/search?category=computers&in_stock=true&max_price=900", "desktop", "dark"),
+        Shot("results", search, "phone", "light"),
+        Shot("product", product, "desktop", "light"),
+        Shot("product", product, "tablet", "dark"),
+        Shot("nothing-found", nothing, "tablet", "light"),
+        Shot("error", "/search?q=mouse&min_price=cheap", "phone", "light"),
+        Shot("dashboard", "/dashboard/", "desktop", "light"),
+        Shot("dashboard", "/dashboard/", "desktop", "dark"),
+        Shot("dashboard", "/dashboard/", "phone", "dark"),
+    )

@@ -1,0 +1,77 @@
+"""A site as in production, for browsers: gunicorn, compressed static files, real servers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from speedscale.embedded.ports import free_port
+from speedscale.running.web import WebServer
+from speedscale.tests.commands import environment, manage
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running site; ``url`` has no slash at its end."""
+
+    url: str
+    environment: dict[str, str]
+
+
+def collect_static(data_dir: Path) -> None:
+    """Collect the static files for all sites that are given ``data_dir``."""
+    done = manage("collectstatic", "--noinput", "--verbosity", "0", **_settings(data_dir))
+    assert done.returncode == 0, done.stderr
+
+
+def seed(data_dir: Path, *, count: int, mongo_uri: str, mongo_db: str) -> None:
+    """Create products by the project's own command."""
+    done = manage("seed", "--count", str(count), **_settings(data_dir, MONGO_URI=mongo_uri, MONGO_DB=mongo_db))
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def running_site(data_dir: Path, log: Path, **variables: str) -> Iterator[Site]:
+    """Serve the project on a port of its own until the block ends.
+
+    Args:
+        data_dir: where :func:`collect_static` has put the static files.
+        log: what gunicorn writes to.
+        variables: ``MONGO_URI``, ``MONGO_DB``, ``REDIS_URL`` and any other setting.
+    """
+    port = free_port()
+    chosen = _settings(data_dir, PORT=str(port), **variables)
+    server = WebServer(
+        Path(settings.BASE_DIR),
+        host="127.0.0.1",
+        port=port,
+        allowed_hosts=["127.0.0.1"],
+        log=log,
+        env=environment(**chosen),
+    )
+    try:
+        yield Site(url=server.url.rstrip("/"), environment=chosen)
+    finally:
+        server.stop()
+
+
+def _settings(data_dir: Path, **variables: str) -> dict[str, str]:
+    return {
+        "DATA_DIR": str(data_dir),
+        "SECRET_KEY": os.environ["SECRET_KEY"],
+        "DEBUG": "false",
+        "HTTPS": "false",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "RATE_LIMIT_SEARCH": "",
+        "LOG_LEVEL": "WARNING",
+        "WEB_CONCURRENCY": "1",
+        "MONGO_URI": settings.MONGO_URI,
+        "MONGO_DB": settings.MONGO_DB,
+        "REDIS_URL": settings.REDIS_URL,
+        **variables,
+    }

@@ -1,0 +1,141 @@
+"""Keyboard, screen readers, themes: what axe-core can find, and what only a key press can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+from axe_core_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from speedscale.tests.browser.site import Site
+from speedscale.tests.browser.visitor import Visitor
+
+PAGES = {
+    "home": "/",
+    "results": "/search?q=mouse",
+    "filtered results": "/search?q=mouse&category=accessories&brand=logitech&min_price=5&in_stock=true",
+    "second page": "/search?category=computers",
+    "nothing found": "/search?q=hovercraft+eels",
+    "product": "product",
+    "similar": "similar",
+    "dashboard": "/dashboard/",
+    "400": "/search?q=mouse&min_price=cheap",
+    "404": "/nowhere",
+}
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core objects to, one line for each element."""
+    report: dict[str, Any] = Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{violation['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"
+        for violation in report["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(
+    arrive: Callable[..., Visitor], site: Site, name: str, theme: Literal["light", "dark"]
+) -> None:
+    visitor = arrive(site, color_scheme=theme, reduced_motion="reduce")
+    path = PAGES[name]
+    if path in {"product", "similar"}:
+        page = visitor.open("/search?q=keyboard")
+        path = visitor.cards.first.get_by_role("link").get_attribute("href") or ""
+        path += "similar" if name == "similar" else ""
+    page = visitor.open(path)
+    if name == "second page":
+        page.get_by_role("link", name="Show more products").click()
+        expect(visitor.cards).to_have_count(40)
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_a_phone_with_the_filters_open(
+    arrive: Callable[..., Visitor], site: Site, theme: Literal["light", "dark"]
+) -> None:
+    visitor = arrive(site, viewport={"width": 390, "height": 844}, color_scheme=theme, reduced_motion="reduce")
+    page = visitor.open("/search?q=mouse")
+    page.get_by_role("button", name="Filters").click()
+    expect(page.locator("#filters")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_the_whole_journey_can_be_made_with_the_keyboard(visitor: Visitor) -> None:
+    page = visitor.open("/search")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("mouse/pad")
+    expect(page.get_by_role("searchbox")).to_have_value("mouse/pad")
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("headset")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/search\?q=headset$"))
+    page.locator("#category-all, [id^=category-]").first.focus()
+    chosen = page.evaluate("document.activeElement.id")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("category="))
+    expect(page.locator(f"#{chosen}")).to_be_focused()
+    page.locator(".card__name a").first.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/products/"))
+
+
+def test_removing_a_filter_leaves_the_keyboard_at_the_results(visitor: Visitor) -> None:
+    page = visitor.open("/search?q=mouse&in_stock=true")
+    page.get_by_role("link", name="Remove filter").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"q=mouse$"))
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_every_focusable_element_shows_that_it_has_the_focus(visitor: Visitor) -> None:
+    page = visitor.open("/search?q=mouse")
+    unmarked = []
+    for _ in range(45):
+        page.keyboard.press("Tab")
+        shown = page.evaluate(
+            """() => {
+              const outlined = (element, pseudo) => {
+                const style = getComputedStyle(element, pseudo);
+                return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+              };
+              const active = document.activeElement;
+              return active === document.body || outlined(active) || outlined(active, "::after")
+                ? "" : active.outerHTML.slice(0, 120);
+            }"""
+        )
+        if shown:
+            unmarked.append(shown)
+    assert unmarked == []
+
+
+def test_each_page_has_one_first_heading_and_its_landmarks(visitor: Visitor) -> None:
+    for path in ("/", "/search?q=mouse", "/dashboard/", "/nowhere"):
+        page = visitor.open(path)
+        assert page.get_by_role("heading", level=1).count() == 1, path
+        for role in ("banner", "main", "contentinfo"):
+            assert page.get_by_role(role).count() == 1, (path, role)
+        assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_motion_is_off_for_those_who_asked_for_that(arrive: Callable[..., Visitor], site: Site) -> None:
+    page = arrive(site, reduced_motion="reduce").open("/search?q=mouse")
+    durations = page.evaluate(
+        """() => [...document.querySelectorAll("*")]
+          .map(element => parseFloat(getComputedStyle(element).transitionDuration))
+          .filter(seconds => seconds > 0)"""
+    )
+    assert durations == []

@@ -1,0 +1,87 @@
+"""A person at a browser, who notices what a person at the developer tools would notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response
+
+_STATUS_MESSAGES = ("Failed to load resource: the server responded with a status of", "Response Status Error Code")
+_SHIFTS = """
+window.layoutShift = 0;
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+
+
+@dataclass
+class Visitor:
+    """A page in a browser with an empty cache, and everything that went wrong in it."""
+
+    page: Page
+    origin: str
+    complaints: list[str] = field(default_factory=list)
+    foreign_requests: list[str] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def arrive(cls, context: BrowserContext, origin: str) -> Visitor:
+        """Open a page in ``context`` and begin to watch it."""
+        context.add_init_script(_SHIFTS)
+        visitor = cls(page=context.new_page(), origin=origin)
+        visitor.page.on("console", visitor._hear)
+        visitor.page.on("pageerror", lambda error: visitor.complaints.append(f"uncaught: {error}"))
+        visitor.page.on("request", visitor._see_request)
+        visitor.page.on("response", visitor._see_response)
+        return visitor
+
+    def open(self, path: str) -> Page:
+        """Go to a path of the site and wait until it is loaded."""
+        self.page.goto(self.origin + path)
+        return self.page
+
+    def leave(self) -> None:
+        """Close the page and its connections."""
+        self.page.context.close()
+
+    def search(self, words: str) -> None:
+        """Type into the first search field of the page and send it."""
+        field = self.page.get_by_role("searchbox").first
+        field.fill(words)
+        field.press("Enter")
+        self.page.wait_for_load_state("networkidle")
+
+    @property
+    def cards(self) -> Locator:
+        """The products of the result list."""
+        return self.page.locator("#product-results .card")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the products of the result list."""
+        return self.page.locator("#product-results .card__name").all_inner_texts()
+
+    @property
+    def provenance(self) -> str:
+        """The line that tells where the answer came from."""
+        return self.page.locator(".provenance__summary").first.inner_text()
+
+    @property
+    def layout_shift(self) -> float:
+        """How much the page has moved under its reader so far (CLS)."""
+        return float(self.page.evaluate("window.layoutShift"))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # A 404 is the page's business; what the browser itself objects to is ours.
+        if message.type in {"error", "warning"} and not message.text.startswith(_STATUS_MESSAGES):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _see_request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and f"{parts.scheme}://{parts.netloc}" != self.origin:
+            self.foreign_requests.append(request.url)
+
+    def _see_response(self, response: Response) -> None:
+        self.statuses[response.url.removeprefix(self.origin)] = response.status
