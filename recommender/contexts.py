@@ -10,7 +10,9 @@ from django.urls import reverse
 from cachelayer.engine import Cached
 from cachelayer.outcomes import Outcome
 from catalog.contexts.cards import ProductCard, product_card
+from catalog.contexts.formatting import plural
 from catalog.representation import ProductJSON
+from recommender.for_you import ForYou
 from recommender.services import FALLBACK, Similar
 
 
@@ -59,6 +61,24 @@ def build_similar(product: Cached, similar: Similar, *, elapsed_ms: float) -> Si
         elapsed_ms=elapsed_ms,
         cards=tuple(product_card(row) for row in similar.rows),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ForYouRow:
+    """Recommendations on the home page; ``because`` tells what they come from, and is empty where there are none."""
+
+    because: str
+    cards: tuple[ProductCard, ...]
+
+
+def build_for_you(blend: ForYou) -> ForYouRow:
+    """Prepare a visitor's recommendations for the templates."""
+    cards = tuple(product_card(row) for row in blend.rows)
+    if not cards:
+        return ForYouRow(because="", cards=())
+    others = len(blend.because) - 1
+    because = f"Because you looked at {blend.because[0]}"
+    return ForYouRow(because=f"{because} and {plural(others, 'other', 'others')}" if others else because, cards=cards)
 
 
 def _maker(similar: Similar) -> str:

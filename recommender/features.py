@@ -8,19 +8,23 @@ has a field of its own. :data:`FIELD_WEIGHTS` says how much a field counts.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from catalog.products import AttributeValue, Product
-from catalog.search.analysis import tokens
+from catalog.search.analysis import term_of, tokens
 from catalog.search.index_keys import category_key, slug
 
 FEATURES_VERSION = 1
 """Changes whenever the same product yields other tokens; a model of another version cannot place new products."""
 
-FIELD_WEIGHTS = {"t": 2.0, "c": 1.2, "b": 0.5, "a": 0.8, "k": 0.5, "w": 1.0}
-"""Weight by field: type, category, brand, attribute with value, attribute that is there at all, word."""
+FIELD_WEIGHTS = {"t": 2.0, "c": 1.2, "b": 0.5, "a": 0.8, "k": 0.5, "w": 1.0, "v": 0.3}
+"""Weight by field: type, category, brand, attribute with value, attribute that is there at all, word, colour.
+
+Colours count little, so that a product in another colour is nearly the same product.
+"""
 _NAME_REPEATS = 3
 _MAX_ATTRIBUTES = 60
 _MAX_DESCRIPTION = 600
@@ -35,6 +39,15 @@ _STOPWORDS = frozenset(
         *("their", "this", "to", "up", "with", "you", "your"),
     )
 )
+_COLOURS = frozenset(
+    term_of(name)
+    for name in (
+        *("black", "white", "red", "blue", "green", "yellow", "orange", "pink", "purple", "brown", "grey", "gray"),
+        *("silver", "gold", "beige", "cyan", "magenta", "turquoise", "violet", "graphite", "anthracite", "ivory"),
+        *("cream", "bronze", "copper", "navy", "mint", "titanium", "charcoal", "burgundy", "lavender", "multicolour"),
+    )
+)
+_COLOUR_NAME = re.compile(r"colou?r(s|\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,10 @@ def _words(text: str) -> Iterator[Feature]:
     for token in tokens(text):
         if token.term not in _STOPWORDS and (len(token.term) > 1 or token.term.isdigit()):
             word = text[token.start : token.end]
-            yield Feature(f"w:{token.term}", f"“{word}”" if len(word) > 2 else "")
+            if token.term in _COLOURS:
+                yield Feature(f"v:{token.term}", "")
+            else:
+                yield Feature(f"w:{token.term}", f"“{word}”" if len(word) > 2 else "")
 
 
 @lru_cache(maxsize=20_000)
@@ -100,11 +116,13 @@ def _attribute(name: str, value: AttributeValue, kind: str) -> tuple[Feature, ..
         # What a product lacks says little about it, and nothing that one would recommend it for.
         return (there, Feature(f"a:{key}=yes", spoken)) if value else (there,)
     if isinstance(value, int | float):
-        return there, Feature(f"a:{key}={_rounded(value):g}", f"{spoken} {_rounded(value):g}")
+        return there, Feature(f"a:{key}={_rounded(value):g}", _counted(spoken, _rounded(value)))
     if len(value) > _LONG_VALUE:
         return there, *_short(value)
     if not value.strip():
         return (there,)
+    if _COLOUR_NAME.search(spoken) and len(value) <= _LONG_LABEL:
+        return there, Feature(f"v:{key}={slug(value)}", _told(spoken, value.strip()))
     return there, Feature(f"a:{key}={slug(value)}", _told(spoken, value.strip())), *_short(value)
 
 
@@ -113,6 +131,11 @@ def _told(name: str, value: str) -> str:
     said = set(value.casefold().split())
     label = value if said & set(name.casefold().split()) else f"{value} {name}"
     return label if len(label) <= _LONG_LABEL else ""
+
+
+def _counted(name: str, value: float) -> str:
+    """Return a number in words: ``8 ports``, but ``cable length 7``."""
+    return f"{value:g} {name}" if name.endswith("s") and " " not in name else f"{name} {value:g}"
 
 
 def _rounded(value: float) -> float:
