@@ -49,6 +49,8 @@ docs/importing.md explains mapping files.
 
 class Command(BaseCommand):
     help = "Import products from JSON lines or CSV, plain or gzip."
+    # The checks would load every view and what those load, of which an import needs nothing.
+    requires_system_checks = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         return super().create_parser(
