@@ -175,8 +175,8 @@ def test_position_counts_the_bytes_of_the_packed_file(tmp_path: Path) -> None:
         ("sku,name\n".encode("utf-16"), "UTF-16"),
         (b"\x1f\x8b", "the gzip data end too early"),
         (b"\x1f\x8b\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "the gzip data are damaged"),
-        (gzip.compress(b"")[:9], "the gzip data end too early"),
-        (gzip.compress(b""), "empty"),
+        (gzip.compress(b"", mtime=0)[:9], "the gzip data end too early"),
+        (gzip.compress(b"", mtime=0), "empty"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path: Path, content: bytes, reason: str) -> None:
