@@ -9,7 +9,7 @@ from time import monotonic, perf_counter, sleep
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
@@ -179,7 +179,7 @@ def test_mongodb_hung_is_a_503_within_two_seconds(client: Client, own_mongod: Mo
 
 @pytest.mark.django_db
 def test_a_signed_in_person_stays_signed_in_when_redis_is_lost(client: Client, own_redis: RedisServer) -> None:
-    client.force_login(get_user_model().objects.create_superuser("staff", password="correct horse"))
+    client.force_login(User.objects.create_superuser("staff", password="correct horse"))
     assert client.get("/admin/").status_code == 200
     own_redis.kill()
     assert client.get("/admin/").status_code == 200

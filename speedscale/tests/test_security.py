@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.test import Client
 
 from catalog.tests.factories import draft, store
@@ -56,7 +56,7 @@ def test_shop_pages_set_no_cookie(client: Client, product_id: str) -> None:
 
 @pytest.mark.django_db
 def test_signing_in_changes_the_session_and_goes_nowhere_else(client: Client) -> None:
-    get_user_model().objects.create_superuser("staff", password="correct horse")
+    User.objects.create_superuser("staff", password="correct horse")
     fixed = client.session
     fixed["planted"] = True
     fixed.save()
@@ -77,7 +77,7 @@ def test_a_forged_form_is_refused() -> None:
 @pytest.mark.django_db
 def test_the_admin_is_for_staff(client: Client) -> None:
     assert client.get("/admin/").status_code == 302
-    client.force_login(get_user_model().objects.create_user("shopper", password="correct horse"))
+    client.force_login(User.objects.create_user("shopper", password="correct horse"))
     assert client.get("/admin/").status_code == 302
 
 
