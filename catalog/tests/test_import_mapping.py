@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,15 @@ def test_any_text_is_a_mapping_or_refused(text: str) -> None:
         assert str(error).startswith("feed.toml")
     else:
         assert set(mapping.sources) == set(TARGETS)
+
+
+def test_the_mapping_files_of_the_documentation_are_read() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "importing.md").read_text()
+    examples = re.findall(r"^```toml\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
+    mapping = mapping_of("\n".join(examples))
+    assert len(examples) == 2
+    assert built(mapping, code="A", maker="Acme", model="X", price="1.299", rating="AAA").draft.price == 129900
+    assert mapping.category.fallback == ("Other",)
 
 
 # --- What rows become ----------------------------------------------------------------------------------------
