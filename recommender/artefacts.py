@@ -72,6 +72,8 @@ def load_artefact(expected: Manifest) -> tuple[TfidfVectorizer, Floats]:
         written = orjson.loads((directory / _MANIFEST).read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise BadArtefact(f"The manifest of model {expected.version} cannot be read: {error}") from error
+    if not isinstance(written, dict):
+        written = {}
     if written.get("checksums") != expected.checksums or written.get("fingerprint") != expected.fingerprint:
         raise BadArtefact(f"The manifest of model {expected.version} is not the one that the training stored.")
     for name, checksum in expected.checksums.items():

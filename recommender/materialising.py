@@ -1,16 +1,10 @@
-"""Write each product's neighbours to MongoDB, block by block, in as many processes as there are cores to use.
-
-Processes are forked, so all of them read the same vectors in the same memory; each opens its own connection.
-"""
+"""Write each product's neighbours to MongoDB, block by block, in as many processes as there are cores to use."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +15,7 @@ from recommender.neighbours import NOBODY, Block, Nearest, NeighbourFinder, Rows
 from recommender.reasons import SharedFeatures
 from recommender.repository import insert_neighbours
 from recommender.vectors import Floats, Matrix
+from recommender.workers import run_forked
 
 CANDIDATES = 64
 """Nearest rows among which a list is chosen."""
@@ -69,13 +64,6 @@ class Materialised:
     lists: dict[int, list[int]] = field(default_factory=dict)
 
 
-class MaterialisingFailed(RuntimeError):
-    """A process that wrote neighbours has died."""
-
-
-_job: Job | None = None
-
-
 def materialise(job: Job, *, processes: int, advance: Callable[[int], None]) -> Materialised:
     """Find and store the neighbours of all products.
 
@@ -83,7 +71,7 @@ def materialise(job: Job, *, processes: int, advance: Callable[[int], None]) -> 
         advance: told how many products more are done.
 
     Raises:
-        MaterialisingFailed: a process was killed, as when memory has run out.
+        WorkerFailed: a process was killed, as when memory has run out.
     """
     done = Materialised(recommended=np.zeros(job.matrix.shape[0], dtype=np.bool_))
     blocks = list(job.finder.blocks())
@@ -91,19 +79,11 @@ def materialise(job: Job, *, processes: int, advance: Callable[[int], None]) -> 
         for block in blocks:
             _add(done, _write_block(job, block), advance)
         return done
+    # Computed before the processes part, so that they share it.
     job.finder.prepare()
     _ = job.corpus.members, job.corpus.starts, job.corpus.ids
-    with _shared(job), _executor(processes) as executor:
-        futures = [executor.submit(_write_shared_block, block, os.getpid()) for block in blocks]
-        try:
-            for future in as_completed(futures):
-                _add(done, future.result(), advance)
-        except RuntimeError as error:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise MaterialisingFailed(f"A process that writes neighbours has ended: {error}") from error
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+    for written in run_forked(partial(_write_block, job), blocks, processes=processes):
+        _add(done, written, advance)
     return done
 
 
@@ -114,12 +94,6 @@ class _Written:
     recommended: Rows
     nearest: dict[int, list[int]]
     lists: dict[int, list[int]]
-
-
-def _write_shared_block(block: Block, parent: int) -> _Written:
-    if _job is None or os.getppid() != parent:
-        raise MaterialisingFailed("the training has gone")
-    return _write_block(_job, block)
 
 
 def _write_block(job: Job, block: Block) -> _Written:
@@ -187,17 +161,3 @@ def _add(done: Materialised, written: _Written, advance: Callable[[int], None]) 
     done.nearest.update(written.nearest)
     done.lists.update(written.lists)
     advance(written.products)
-
-
-@contextmanager
-def _shared(job: Job) -> Iterator[None]:
-    global _job  # noqa: PLW0603  (the one way to hand memory to forked processes without copying it)
-    _job = job
-    try:
-        yield
-    finally:
-        _job = None
-
-
-def _executor(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork"))

@@ -87,7 +87,7 @@ def train(options: TrainingOptions, progress: Progress) -> Trained:
         EmptyCatalogue: there is no active product.
         TrainingRunning: another training is at work.
         NothingToLearn: no product shares a term with another.
-        MaterialisingFailed: a process died.
+        WorkerFailed: a process died.
         CatalogUnavailable: MongoDB does not answer.
     """
     started = datetime.now(UTC)

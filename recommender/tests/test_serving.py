@@ -27,7 +27,9 @@ def set_fields(product_id: str, **fields: Any) -> None:
     mongo.command_database()["products"].update_one({"_id": ObjectId(product_id)}, {"$set": fields})
 
 
-def test_neighbours_come_from_the_model_then_from_caches(client: Client, shop: dict[str, str], trained: Trained) -> None:
+def test_neighbours_come_from_the_model_then_from_caches(
+    client: Client, shop: dict[str, str], trained: Trained
+) -> None:
     cold = similar(client, shop["KEYBOARD-0"], limit=5)
     hot = similar(client, shop["KEYBOARD-0"], limit=5)
     assert (cold["source"], cold["cached"], cold["model"]) == ("ML_ENGINE", False, trained.manifest.version)
@@ -82,7 +84,7 @@ def test_a_product_newer_than_the_model_is_compared_when_asked_for(
     assert {row["productType"] for row in answer["data"]} == {"Keyboard"}
     scores = [row["score"] for row in answer["data"]]
     assert scores == sorted(scores, reverse=True)
-    assert 0 < scores[-1]
+    assert scores[-1] > 0
     page = client.get(f"/products/{new}/similar").content.decode()
     assert "newer than the model" in page
 

@@ -10,12 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from catalog.errors import CatalogUnavailable
 from recommender.diversity import Selection
-from recommender.materialising import MaterialisingFailed
 from recommender.models import ModelRefused, TrainingRunning
 from recommender.neighbours import EXACT_LIMIT
 from recommender.reporting import Bars, Silent, model_table, print_trained
 from recommender.training import TrainingOptions, activate, staleness, train
 from recommender.vectors import NothingToLearn
+from recommender.workers import WorkerFailed
 
 _REFUSED = 3
 """Exit status of a training whose model did not go live, so that a cron can tell it from an error."""
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             self._run(options)
         except KeyboardInterrupt:
             raise CommandError("Interrupted; the live model is untouched.", returncode=128 + signal.SIGINT) from None
-        except (CatalogUnavailable, ModelRefused, TrainingRunning, NothingToLearn, MaterialisingFailed) as error:
+        except (CatalogUnavailable, ModelRefused, TrainingRunning, NothingToLearn, WorkerFailed) as error:
             raise CommandError(str(error)) from error
 
     def _run(self, options: dict[str, Any]) -> None:
