@@ -32,7 +32,11 @@ CONVERTERS: Mapping[str, Callable[[str, object], object]] = {
     "active": boolean_of,
     "created_at": moment_of,
 }
-"""How the fields that are no text are read."""
+"""How the fields that are no text are read.
+
+Others than the file may know these: sales count down the stock, editors deactivate. So where a row has no value, a
+product that exists already keeps its own, and a default is for new ones.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,15 @@ class Built:
         line: the row's first line.
         size: a measure of the memory that it takes.
         draft: the product, validated.
-        shortened: attributes whose text was cut or dropped.
+        shortened: how many attribute texts were cut or dropped.
+        unstated: fields that an existing product keeps, because the row has no value for them.
     """
 
     line: int
     size: int
     draft: ProductDraft
-    shortened: int
+    shortened: int = 0
+    unstated: tuple[str, ...] = ()
 
 
 class DraftBuilder:
@@ -65,7 +71,8 @@ class DraftBuilder:
         try:
             sku = self._line(row.fields, "sku", required=True)
             draft, shortened = self._draft(sku, row.fields)
-            return Built(row.line, row.size, validated(draft), shortened)
+            unstated = tuple(name for name in CONVERTERS if self._mapping.value(name, row.fields) is None)
+            return Built(row.line, row.size, validated(draft), shortened, unstated)
         except InvalidProduct as error:
             return Rejection(row.line, error.reason, field=error.field, sku=sku[:100])
 

@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from cachelayer import engine
 from cachelayer import redis as redis_door
 from catalog.categories import refresh_categories
-from catalog.documents import ProductDocument, ProductDraft, object_id_of, to_document
+from catalog.documents import ProductDocument, object_id_of, to_document
 from catalog.errors import CatalogUnavailable
 from catalog.importing.drafts import Built
 from catalog.importing.errors import ImportFailed
@@ -145,7 +145,7 @@ def _planned(products: Products, pending: dict[ObjectId, Built], loaded: LoadedB
             reason = f"has the id of another product, whose sku is {shown(stored['sku'])}"
             loaded.rejections.append(Rejection(item.line, reason, field="sku", sku=item.draft.sku))
             del pending[identifier]
-        elif (wanted := _successor(item.draft, stored, now=now)) is not None:
+        elif (wanted := _successor(item, stored, now=now)) is not None:
             # The version makes the write miss a product that has changed since it was read.
             writes[identifier] = ReplaceOne({"_id": identifier, "version": stored["version"]}, wanted)
             loaded.outcomes[identifier] = Outcome.UPDATED
@@ -158,17 +158,17 @@ def _planned(products: Products, pending: dict[ObjectId, Built], loaded: LoadedB
     return writes
 
 
-def _successor(draft: ProductDraft, stored: Mapping[str, Any], *, now: datetime) -> dict[str, Any] | None:
+def _successor(item: Built, stored: Mapping[str, Any], *, now: datetime) -> dict[str, Any] | None:
     """Return the document that follows ``stored``, or ``None`` where the draft says the same."""
-    if draft.created_at is None:
-        draft = replace(draft, created_at=stored["created_at"])
+    kept: dict[str, Any] = {name: stored[name] for name in item.unstated}
+    draft = replace(item.draft, **kept)
     wanted = dict(to_document(draft, now=now, version=stored["version"] + 1))
     return None if _fingerprint(wanted) == _fingerprint(stored) else wanted
 
 
 def _fingerprint(document: Mapping[str, Any]) -> bytes:
     # Encoded, values differ as they do for MongoDB: 1 is not True, and the order of attributes counts.
-    return bson.encode({name: document[name] for name in _COMPARED})
+    return bson.encode({name: document.get(name) for name in _COMPARED})
 
 
 def _written(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +24,10 @@ from catalog.tests.factories import NOW, draft
 
 
 def batch_of(*drafts: ProductDraft) -> list[Built]:
-    return [Built(line, 100, item, 0) for line, item in enumerate(drafts, start=2)]
+    return [
+        Built(line, 100, item, unstated=() if item.created_at else ("created_at",))
+        for line, item in enumerate(drafts, start=2)
+    ]
 
 
 def load(database: Any, *drafts: ProductDraft, dry_run: bool = False) -> LoadedBatch:
@@ -93,6 +97,19 @@ def test_the_time_of_creation_is_kept_where_the_file_has_none(products_db: Any) 
     assert outcomes_of(load(products_db, draft(created_at=None))) == ["unchanged"]
     assert outcomes_of(load(products_db, draft(created_at=None, price=1))) == ["updated"]
     assert stored(products_db)["created_at"] == created
+
+
+def test_what_the_row_does_not_state_stays_as_it_is_stored(products_db: Any) -> None:
+    load(products_db, draft(stock=3, active=False, rating=4.0, rating_count=9, popularity=77))
+    unstated = ("stock", "active", "rating", "rating_count", "popularity", "created_at")
+    silent = draft(stock=10, active=True, rating=0.0, rating_count=0, popularity=0, created_at=None)
+    for price, outcome in ((2999, "unchanged"), (1, "updated")):
+        item = Built(2, 100, replace(silent, price=price), unstated=unstated)
+        assert outcomes_of(load_batch(products_db, [item], dry_run=False)) == [outcome]
+    document = stored(products_db)
+    kept = [document[name] for name in unstated]
+    assert kept == [3, False, 4.0, 9, 77, NOW]
+    assert document["terms"] == []
 
 
 def test_a_dry_run_tells_the_same_and_writes_nothing(products_db: Any) -> None:

@@ -69,6 +69,21 @@ def test_an_import_creates_updates_and_leaves_alone(run: Any, products_db: Any, 
     assert products_db[PRODUCTS].find_one({"_id": object_id_of("B")})["price"] == 500
 
 
+def test_a_default_is_for_new_products_and_sales_and_editors_are_not_undone(
+    run: Any, products_db: Any, tmp_path: Path
+) -> None:
+    path = jsonl(tmp_path / "a.jsonl", row("A", stock=None))
+    run(path, "--default=stock=10")
+    products_db[PRODUCTS].update_one({}, {"$set": {"stock": 4, "active": False, "terms": []}, "$inc": {"version": 1}})
+    assert figures(run(path, "--default=stock=10")) == [1, 0, 0, 1, 0]
+    assert figures(run(jsonl(path, row("A", stock=None, price=1)), "--default=stock=10")) == [1, 0, 1, 0, 0]
+    document = products_db[PRODUCTS].find_one({})
+    assert (document["stock"], document["active"], document["price"]) == (4, False, 100)
+    run(jsonl(path, row("A", stock=8, active=True)))
+    document = products_db[PRODUCTS].find_one({})
+    assert (document["stock"], document["active"]) == (8, True)
+
+
 def test_categories_follow_and_indexes_are_there(run: Any, products_db: Any, tmp_path: Path) -> None:
     products_db[PRODUCTS].drop_index("terms_newest")
     run(jsonl(tmp_path / "a.jsonl", row("A", category="Audio > Radios"), row("B", category="Audio > Radios")))
