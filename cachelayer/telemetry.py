@@ -38,9 +38,9 @@ class Sample:
         at: when it ended, seconds since the epoch.
         route: the URL pattern's name, bounded in number, unlike paths.
         elapsed_ms: time from the first middleware to the finished response.
-        outcome: an :class:`~cachelayer.outcomes.Outcome` value, or empty when no cached read took place.
-        source: where the answer came from, or empty.
-        key: the cache key of the first cached read, or empty.
+        outcome: the least favourable :class:`~cachelayer.outcomes.Outcome` of the request's cached reads, or empty.
+        source: where that read's answer came from, or empty.
+        key: the cache key of that read, or empty.
         spans: self time by step, in ms.
     """
 
@@ -124,8 +124,9 @@ recorder = Recorder()
 
 def sample_of(trace: Trace, *, route: str, method: str, path: str, status: int) -> Sample:
     """Condense a finished trace."""
-    lookup = trace.lookups[0] if trace.lookups else None
     outcome = trace.outcome
+    # Of several reads, the one that explains the outcome is kept.
+    lookup = next((lookup for lookup in trace.lookups if lookup.outcome is outcome), None)
     return Sample(
         at=time(),
         route=route,

@@ -20,7 +20,7 @@ _CATEGORY_ICONS = {
 
 _KEYWORDS_BY_ICON: dict[str, str] = {
     # Input
-    "mouse": "mouse mice trackball",
+    "mouse": "mouse mice trackball pointing-device",
     "keyboard": "keyboard keypad numpad",
     "keyboard-music": "midi-keyboard synthesizer",
     "touchpad": "mouse-pad mouse-mat mousepad desk-mat desk-pad touchpad wrist-rest",
@@ -38,13 +38,13 @@ _KEYWORDS_BY_ICON: dict[str, str] = {
     "memory-stick": "ram memory memory-module dimm",
     "cpu": "cpu processor",
     "gpu": "gpu graphics-card graphic-card video-card",
-    "circuit-board": "motherboard mainboard board",
+    "circuit-board": "motherboard mainboard board component",
     "fan": "fan cooler cooling ventilator",
     "plug": "power-supply power-adapter power-strip surge-protector plug socket psu power-cable outlet",
     "dock": "dock docking-station docking",
     "database": "storage tape",
     # Networks
-    "router": "router modem gateway",
+    "router": "router modem gateway network networking",
     "wifi": "wi-fi wifi mesh access-point extender repeater",
     "ethernet-port": "switch network-switch network-card network-interface-card ethernet interface-card",
     # Power and cables
@@ -90,7 +90,7 @@ _KEYWORDS_BY_ICON: dict[str, str] = {
     "joystick": "joystick stick flight-stick",
     "circle-gauge": "wheel racing-wheel thermostat gauge meter",
     # Printing
-    "printer": "printer plotter copier fax toner multifunctional",
+    "printer": "printer printing plotter copier fax toner multifunctional",
     "droplets": "ink cartridge ink-cartridge",
     "barcode": "label-printer barcode label",
     "file-text": "paper notepad form",

@@ -208,15 +208,18 @@ def _source(source: str, heat: str, values: Sequence[float], decades: int) -> So
 
 
 def _server(server: ServerHealth, at: datetime) -> ServerRow:
-    duration = format_age((at - server.since).total_seconds())
     return ServerRow(
         name=server.name,
         label=_SERVER_LABELS.get(server.name, server.name),
         up=server.up,
         state="Up" if server.up else "Down",
-        since=f"for {duration}",
+        since=f"since {_moment(server.since, at)}",
         detail=f"ping {format_ms(server.ping_ms)}" if server.ping_ms is not None else server.reason,
     )
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC" if moment.date() == now.date() else f"{moment:%d %b %Y, %H:%M} UTC"
 
 
 def _row(sample: Sample, now: float) -> RequestRow:

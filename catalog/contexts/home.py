@@ -14,6 +14,8 @@ from catalog.representation import drawn_picture_path
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.products import CategoryJSON
 
+_TILES = 12
+
 
 @dataclass(frozen=True, slots=True)
 class CategoryTile:
@@ -48,12 +50,16 @@ class HomePage:
 
 
 def build_home_page(*, trending: Sequence[str], categories: Cached, popular: Cached, newest: Cached) -> HomePage:
-    """Prepare the home page."""
+    """Prepare the home page.
+
+    Args:
+        categories: all top categories, whose numbers add up to that of all products.
+    """
     total = sum(category["product_count"] for category in categories.value)
     return HomePage(
         product_count=plural(total, "product", "products"),
         trending=tuple(Link(query, query_url(query)) for query in trending),
-        categories=category_tiles(categories.value),
+        categories=category_tiles(categories.value[:_TILES]),
         popular=tuple(product_card(product) for product in popular.value),
         newest=tuple(product_card(product) for product in newest.value),
         newest_url=search_url(SearchRequest(sort=Sort.NEWEST)),

@@ -15,6 +15,7 @@ from catalog.search.index_keys import slug
 from catalog.services.products import product_cache_key
 
 _HIGHLIGHTS = 4
+_SHORT_VALUE = 24
 _STOCK_DETAILS = {"in": "{:,} on hand", "low": "", "out": "Not available at present"}
 
 
@@ -25,7 +26,7 @@ class ProductPage:
     Attributes:
         summary: one line for search engines.
         paragraphs: the description, split at empty lines.
-        highlights: the first attributes, as pairs of name and value.
+        highlights: the first attributes with short values, as pairs of name and value.
         attributes: all of them, and what the shop itself knows.
         similar_url: answers with the similar products, as a fragment or a page.
     """
@@ -67,7 +68,7 @@ def build_product_page(answer: Cached) -> ProductPage:
         stock_detail=_STOCK_DETAILS[stock.level].format(product["stock"]),
         rating=rating_of(product["rating"], product["ratingCount"]),
         paragraphs=tuple(part.strip() for part in product["description"].split("\n\n") if part.strip()),
-        highlights=tuple(attributes[:_HIGHLIGHTS]),
+        highlights=tuple(pair for pair in attributes if len(pair[1]) <= _SHORT_VALUE)[:_HIGHLIGHTS],
         attributes=(
             *attributes,
             ("Article", product["sku"]),

@@ -16,6 +16,9 @@ from catalog.search.analysis import terms
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import SearchJSON
 
+_SHORTEST_TELLING_WORD = 3
+_MAX_BROADER = 3
+
 
 @dataclass(frozen=True, slots=True)
 class NothingFound:
@@ -94,7 +97,8 @@ def build_nothing_found(
         broader.append(("Remove all filters", search_url(SearchRequest(query=request.query))))
     words = request.query.split()
     if len(words) > 1:
-        broader += [(f"Search for “{word}” only", query_url(word)) for word in words[:4]]
+        telling = [word for word in words if len(word) >= _SHORTEST_TELLING_WORD]
+        broader += [(f"Search for “{word}” only", query_url(word)) for word in telling[:_MAX_BROADER]]
     if request.has_filters and request.query:
         explanation = "No product matches all of these words and filters together."
     elif request.query:

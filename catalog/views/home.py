@@ -10,7 +10,7 @@ from catalog.services.products import newest_products, popular_products, top_cat
 from catalog.services.trending import trending_searches
 from catalog.views.pages import page_response
 
-_TRENDING, _POPULAR, _NEWEST = 8, 10, 5
+_TRENDING, _POPULAR, _NEWEST, _ALL_CATEGORIES = 8, 10, 5, 500
 
 
 @require_safe
@@ -18,7 +18,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show search, trending searches, categories, popular and new products."""
     page = build_home_page(
         trending=trending_searches(limit=_TRENDING),
-        categories=top_categories(),
+        categories=top_categories(limit=_ALL_CATEGORIES),
         popular=popular_products(limit=_POPULAR),
         newest=newest_products(limit=_NEWEST),
     )

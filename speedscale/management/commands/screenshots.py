@@ -16,7 +16,7 @@ from speedscale.embedded.state import read_endpoints
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-_SIZES = {"desktop": (1160, 725), "tablet": (834, 1112), "phone": (390, 844)}
+_SIZES = {"desktop": (1160, 700), "tablet": (834, 1112), "phone": (390, 844)}
 _MAX_BYTES = 300_000
 _WARM_UP = (
     "/search?q=wireless+mouse",
