@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ def store_batch(
         collection.insert_many(documents, ordered=False, bypass_document_validation=True)
     except BulkWriteError as error:
         failures = error.details["writeErrors"]
-        if error.details["writeConcernErrors"] or any(one["code"] != _DUPLICATE_KEY for one in failures):
+        if error.details["writeConcernErrors"] or not all(_is_stored_already(failure) for failure in failures):
             raise
         # Another run stored them between the look and the insert.
         created -= len(failures)
@@ -56,6 +57,11 @@ def reason_of(error: PyMongoError) -> str:
         failures = error.details["writeErrors"] or error.details["writeConcernErrors"]
         return str(failures[0].get("errmsg", error))[:300] if failures else str(error)[:300]
     return str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0][:300]
+
+
+def _is_stored_already(failure: Mapping[str, Any]) -> bool:
+    # A unique index of somebody else can be violated too, and then the product is nowhere.
+    return failure["code"] == _DUPLICATE_KEY and failure.get("keyPattern") == {"_id": 1}
 
 
 def _missing(collection: Collection[dict[str, Any]], generator: ProductGenerator, numbers: range) -> list[int]:

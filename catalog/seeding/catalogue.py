@@ -88,10 +88,8 @@ def seed_catalogue(
         loaded = _load(database, plan, processes or os.cpu_count() or 1, progress)
         load_seconds = time.perf_counter() - started
         started = time.perf_counter()
-        progress.begin("Indexes", 4, shows_rate=False)
-        indexes = build_missing_indexes(database, progress.update)
+        indexes = build_missing_indexes(database, progress)
         index_seconds = time.perf_counter() - started
-        progress.end()
         categories = refresh_categories(database)
     except PyMongoError as error:
         raise SeedFailed(reason_of(error)) from error

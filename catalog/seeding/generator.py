@@ -116,7 +116,8 @@ class ProductGenerator:
             grades[:, None] * share + draws[:, _ATTRIBUTE_DRAWS : _ATTRIBUTE_DRAWS + MAX_ATTRIBUTES] * (4 - share)
         ) >> 2
         values = pieces.value_slots[kinds[:, None], np.arange(MAX_ATTRIBUTES), slots]
-        prices = pieces.line_prices[lines] * (230 + (draws[:, 8] >> 2)) / 261
+        # From 0.88 to 1.12; as a float, because 230 and more would not fit into the byte that was drawn.
+        prices = pieces.line_prices[lines] * (230 + (draws[:, 8] >> 2).astype(np.float64)) / 261
         # One factor after the other: a product over rows could be added up in another order on another processor.
         for place in range(MAX_ATTRIBUTES):
             prices *= pieces.value_factors[values[:, place]]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from catalog.indexes import INDEXES, PRODUCTS, Index, ensure_indexes
+from catalog.seeding.progress import Progress
 
 PARALLEL = 2
 """Builds at a time: one keeps one core busy, and each sorts within 200 MB of the server's memory."""
@@ -25,11 +25,8 @@ def drop_product_indexes(database: Database[dict[str, Any]]) -> None:
             database[PRODUCTS].drop_index(index.name)
 
 
-def build_missing_indexes(database: Database[dict[str, Any]], on_progress: Callable[[float], None]) -> list[str]:
+def build_missing_indexes(database: Database[dict[str, Any]], progress: Progress) -> list[str]:
     """Build the indexes of ``products`` that are missing, then ensure all others; return the names of the built.
-
-    Args:
-        on_progress: called with the work done so far, in whole and broken indexes.
 
     Raises:
         catalog.indexes.IndexConflict: an index of the same name has other keys.
@@ -50,13 +47,15 @@ def build_missing_indexes(database: Database[dict[str, Any]], on_progress: Calla
                 finished.append(index.name)
 
     # Daemons, so that Ctrl-C need not wait for MongoDB; a build that goes on there is found by the next run.
+    progress.begin(f"{len(missing)} indexes", len(missing), shows_rate=False)
     threads = [threading.Thread(target=build, daemon=True) for _ in range(min(PARALLEL, len(missing)))]
     for thread in threads:
         thread.start()
     for thread in threads:
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
-            on_progress(len(finished) + _work_under_way(database))
+            progress.update(len(finished) + _work_under_way(database))
+    progress.end()
     if errors and not isinstance(errors[0], OperationFailure):
         raise errors[0]
     # Also says in plain words what is wrong with an index that could not be built.

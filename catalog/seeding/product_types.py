@@ -9,9 +9,9 @@ descriptions), and lists ``[[types]]``:
 - ``brands``: names from ``shared.toml``, the most common first, or ``Name:level`` with a price level of its own;
 - ``openings``: first sentences, with ``{model}``;
 - ``attributes``: tables with ``values`` and, in parallel, ``weights``, price ``factors`` and ``tells`` (one sentence
-  for each value) or ``says`` (sentences with ``{}`` or ``{lower}`` for the value). Values of a ``graded`` attribute run
-  from plain to best, and a product that is good in one is good in all. A string stands for an attribute of
-  ``shared.toml``.
+  for each value) or ``says`` (sentences with ``{}``, ``{lower}`` or ``{inches}`` for the value). Values of a ``graded``
+  attribute run from plain to best, and a product that is good in one is good in all. A string stands for an attribute
+  of ``shared.toml``.
 """
 
 from __future__ import annotations
@@ -174,9 +174,17 @@ def _attribute(where: str, name: str, table: Mapping[str, Any]) -> Attribute:
                 factor=table["factors"][index] if "factors" in table else 1.0,
                 sentences=(table["tells"][index],)
                 if "tells" in table
-                else tuple(text.replace("{}", str(value)).replace("{lower}", str(value).lower()) for text in patterns),
+                else tuple(_said(pattern, str(value)) for pattern in patterns),
             )
             for index, value in enumerate(values)
         ),
         bool(table.get("graded", False)),
+    )
+
+
+def _said(pattern: str, value: str) -> str:
+    return (
+        pattern.replace("{}", value)
+        .replace("{lower}", value.lower())
+        .replace("{inches}", value.replace("inch", "inches"))
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
@@ -141,6 +141,8 @@ def _stop(running: dict[Connection, BaseProcess], on_result: Callable[[BatchResu
 @contextmanager
 def _interrupt_held_back() -> Iterator[None]:
     """Start processes that a terminal's Ctrl-C does not reach: they inherit the blocked signal."""
+    # It would be started with the first worker, and unblocks the signal when it is.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
