@@ -1,4 +1,9 @@
-"""Products out of numbers: the same seed and number give the same bytes on every machine."""
+"""Products out of numbers: the same seed and number give the same bytes on every machine.
+
+Each product has 64 random bytes. They decide, by position: 0 and 1 the type, 2 and 3 brand and model line, 4 the grade,
+5 and 6 the model number, 7 what follows it, 8 the price and 9 its ending, 10 the stock, 12 to 15 the popularity, 16 and
+17 the ratings, 18 to 21 the time of creation, 22 to 25 the description, 32 to 47 the attributes.
+"""
 
 from __future__ import annotations
 
