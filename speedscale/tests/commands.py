@@ -7,15 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from django.conf import settings
-
 _OURS = (
     *("MONGO_URI", "MONGO_DB", "REDIS_URL", "DATA_DIR", "HOST", "PORT", "SECRET_KEY", "DEBUG", "HTTPS", "LOG_LEVEL"),
     *("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXIES", "METRICS_TOKEN", "IMAGE_HOSTS", "AUTO_SEED"),
     *("SEED_TARGET", "WEB_CONCURRENCY", "WEB_THREADS", "RATE_LIMIT_SEARCH", "DJANGO_SETTINGS_MODULE"),
     *("CACHE_TTL_SEARCH", "CACHE_TTL_PRODUCT", "CACHE_TTL_SIMILAR", "CACHE_L1_SECONDS", "PYTEST_XDIST_WORKER"),
 )
-MANAGE = Path(settings.BASE_DIR) / "manage.py"
+MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 
 
 def environment(**variables: str) -> dict[str, str]:

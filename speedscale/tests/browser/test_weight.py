@@ -70,7 +70,11 @@ def test_static_files_are_compressed_and_kept_for_ever(chromium: Browser, site: 
     context = chromium.new_context()
     page = context.new_page()
     responses: list[Response] = []
-    page.on("response", responses.append)
+
+    def keep(response: Response) -> None:
+        responses.append(response)
+
+    page.on("response", keep)
     page.goto(site.url + "/search?q=mouse", wait_until="networkidle")
     files = [response for response in responses if "/static/" in response.url]
     assert len(files) >= 8
