@@ -21,14 +21,15 @@ from sparse_dot_topn import sp_matmul_topn
 from recommender.vectors import Floats, Matrix
 
 Rows = NDArray[np.int32]
-EXACT_LIMIT = 100_000
+EXACT_LIMIT = 50_000
 NOBODY = -1
 """Fills up the lists of rows that have fewer neighbours than others."""
 _ROWS_AT_ONCE = 1024
 _CLUSTER_ROWS = 1_000
 _PROBES = 16
 """Clusters that a row meets, its own included."""
-_SAMPLE_ROWS = 60_000
+_SAMPLE_PER_CLUSTER = 50
+"""Rows for each cluster from which the clusters are learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,8 @@ class NeighbourFinder:
 
     def _cluster(self, space: Floats) -> None:
         count = max(space.shape[0] // _CLUSTER_ROWS, 1)
-        sample = np.random.default_rng(0).choice(space.shape[0], min(_SAMPLE_ROWS, space.shape[0]), replace=False)
-        model = MiniBatchKMeans(count, random_state=0, batch_size=8192, n_init=1, max_iter=20)
+        sample = np.random.default_rng(0).choice(space.shape[0], min(_SAMPLE_PER_CLUSTER * count, space.shape[0]), replace=False)
+        model = MiniBatchKMeans(count, random_state=0, batch_size=8192, n_init=1, max_iter=10)
         model.fit(space[np.sort(sample)])
         labels = model.predict(space)
         order = np.argsort(labels, kind="stable").astype(np.int32)

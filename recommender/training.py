@@ -54,7 +54,7 @@ class TrainingOptions:
     processes: int = 2
     exact_limit: int = EXACT_LIMIT
     max_terms: int = 250_000
-    sample: int = 2_000
+    sample: int = 1_000
     selection: Selection = field(default_factory=Selection)
 
 
