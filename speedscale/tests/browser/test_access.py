@@ -139,3 +139,12 @@ def test_motion_is_off_for_those_who_asked_for_that(arrive: Callable[..., Visito
           .filter(seconds => seconds > 0)"""
     )
     assert durations == []
+
+
+def test_on_paper_pages_are_light_and_without_controls(arrive: Callable[..., Visitor], site: Site) -> None:
+    page = arrive(site, color_scheme="dark").open("/search?q=mouse")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.price')).color") == "rgb(23, 25, 30)"
+    for hidden in (".site-header", ".filters", "#filter-sort", "#more-results", ".site-footer"):
+        expect(page.locator(hidden)).to_be_hidden()
