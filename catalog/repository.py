@@ -174,10 +174,10 @@ def list_categories(*, parent: str = "", limit: int = 50) -> list[Category]:
     return [_category(document) for document in documents]
 
 
-def find_products(product_ids: Sequence[str], *, in_stock: bool = True) -> list[Product]:
+def find_products(product_ids: Sequence[str]) -> list[Product]:
     """Return the active products among ``product_ids``, in that order; ids that name none are left out."""
     with mongo.reading() as database:
-        documents = list(database[PRODUCTS].find(_shown(product_ids, in_stock=in_stock), _NOT_NEEDED_BY_PAGES))
+        documents = list(database[PRODUCTS].find(_active(product_ids), _NOT_NEEDED_BY_PAGES))
     found = {str(document["_id"]): document for document in documents}
     return [to_product(found[identifier]) for identifier in product_ids if identifier in found]
 
@@ -185,7 +185,7 @@ def find_products(product_ids: Sequence[str], *, in_stock: bool = True) -> list[
 def stock_of(product_ids: Sequence[str]) -> dict[str, int]:
     """Return the stock of each active product among ``product_ids``, in one query."""
     with mongo.reading() as database:
-        documents = list(database[PRODUCTS].find(_shown(product_ids, in_stock=False), {"stock": 1}))
+        documents = list(database[PRODUCTS].find(_active(product_ids), {"stock": 1}))
     return {str(document["_id"]): document["stock"] for document in documents}
 
 
@@ -221,10 +221,9 @@ def count_changes(since: datetime) -> tuple[int, int]:
         return changed, database[PRODUCTS].count_documents({"active": True})
 
 
-def _shown(product_ids: Sequence[str], *, in_stock: bool) -> dict[str, Any]:
+def _active(product_ids: Sequence[str]) -> dict[str, Any]:
     wanted = [ObjectId(identifier) for identifier in product_ids if ObjectId.is_valid(identifier)]
-    condition: dict[str, Any] = {"_id": {"$in": wanted}, "active": True}
-    return condition | {"stock": {"$gt": 0}} if in_stock else condition
+    return {"_id": {"$in": wanted}, "active": True}
 
 
 def estimated_product_count() -> int:

@@ -118,7 +118,9 @@ class NeighbourFinder:
 
     def _cluster(self, space: Floats) -> None:
         count = max(space.shape[0] // _CLUSTER_ROWS, 1)
-        sample = np.random.default_rng(0).choice(space.shape[0], min(_SAMPLE_PER_CLUSTER * count, space.shape[0]), replace=False)
+        sample = np.random.default_rng(0).choice(
+            space.shape[0], min(_SAMPLE_PER_CLUSTER * count, space.shape[0]), replace=False
+        )
         model = MiniBatchKMeans(count, random_state=0, batch_size=8192, n_init=1, max_iter=10)
         model.fit(space[np.sort(sample)])
         labels = model.predict(space)

@@ -23,7 +23,7 @@ from recommender.repository import Neighbours
 FALLBACK = "CATEGORY_FALLBACK"
 ML_ENGINE = "ML_ENGINE"
 MAX_SIMILAR = 20
-_SPARE = 12
+_SPARE = 8
 """Neighbours cached beyond those that are shown, to take the place of what sells out meanwhile."""
 
 
@@ -109,28 +109,41 @@ def _still_available(rows: Sequence[SimilarJSON], product_id: str) -> list[Simil
 
 
 def _load(version: str, product_id: str) -> SimilarListJSON:
-    item = products.get_product(product_id)
-    if version != NO_MODEL:
-        neighbours = repository.find_neighbours(version, product_id)
-        placed = neighbours is None
-        rows = _placed(version, item) if neighbours is None else _stored(item, neighbours)
+    neighbours = None if version == NO_MODEL else repository.find_neighbours(version, product_id)
+    if neighbours is not None and neighbours.ids:
+        item, rows = _stored(product_id, neighbours)
         if rows:
-            return SimilarListJSON(origin=ML_ENGINE, model=version, placed=placed, data=rows)
-    return SimilarListJSON(origin=FALLBACK, model="", placed=False, data=_of_same_category(item))
+            return SimilarListJSON(origin=ML_ENGINE, model=version, placed=False, data=rows)
+        return _fallback(item)
+    item = products.get_product(product_id)
+    if neighbours is None and version != NO_MODEL:
+        rows = _placed(version, item)
+        if rows:
+            return SimilarListJSON(origin=ML_ENGINE, model=version, placed=True, data=rows)
+    return _fallback(item)
 
 
-def _stored(item: Product, neighbours: Neighbours) -> list[SimilarJSON]:
-    wanted = MAX_SIMILAR + _SPARE
-    found = {product.id: product for product in products.find_products(neighbours.ids[:wanted])}
-    return [
+def _stored(product_id: str, neighbours: Neighbours) -> tuple[Product, list[SimilarJSON]]:
+    """Return the product and what the model found for it; both come with one query."""
+    wanted = [product_id, *neighbours.ids[: MAX_SIMILAR + _SPARE]]
+    found = {product.id: product for product in products.find_products(wanted)}
+    item = found.get(product_id)
+    if item is None:
+        raise ProductNotFound(product_id[:40])
+    rows = [
         _described(
             found[identifier],
             score=score,
             reason=tell_reason(item, found[identifier], score=score, shared=shared_labels(neighbours.features, mask)),
         )
         for identifier, score, mask in zip(neighbours.ids, neighbours.scores, neighbours.shared, strict=True)
-        if identifier in found
+        if identifier in found and found[identifier].in_stock
     ]
+    return item, rows
+
+
+def _fallback(item: Product) -> SimilarListJSON:
+    return SimilarListJSON(origin=FALLBACK, model="", placed=False, data=_of_same_category(item))
 
 
 def _placed(version: str, item: Product) -> list[SimilarJSON]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import TypedDict
 
 from bson import ObjectId
@@ -31,6 +32,7 @@ class OrderKeys(TypedDict):
     newest: Int64
 
 
+@lru_cache(maxsize=20_000)
 def slug(name: str) -> str:
     """Return the form under which a brand or a category level is filtered."""
     return slugify(name, allow_unicode=True) or "-"
