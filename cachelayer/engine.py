@@ -1,167 +1,214 @@
-"""Cache-aside reads: L1, then Redis, then the loader; and invalidation."""
+"""Cache-aside reads with single flight, stale answers while refreshing, and invalidation.
+
+The way of a read: L1 in this process, Redis, then the loader. One loader runs for a key at a time, over all processes;
+whoever else wants the key gets the old value at once where there is one, or waits for the new one. The contract is
+docs/cache.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from time import perf_counter, time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
-import orjson
-from django.conf import settings
-
+from cachelayer import leases
 from cachelayer import redis as redis_door
-from cachelayer.envelope import Envelope, NotAnEnvelope
-from cachelayer.local import LocalCache
+from cachelayer.absence import Absent
+from cachelayer.invalidation import EVERYTHING
 from cachelayer.outcomes import Outcome
+from cachelayer.policies import Policy, policy_named
+from cachelayer.reading import Read
 from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.runtime import bus, hot_keys, local, reset
 from cachelayer.trace import Lookup, current_trace, span
+from cachelayer.values import Cached, Loaded, State, Stored, state_of, unwrapped, wrapped
 
-L1_BYTES = 16 * 1024 * 1024
-
-
-class Stored:
-    """A value with its envelope; decoded at most once, whoever asks.
-
-    The decoded value is shared between threads: treat it as read-only.
-    """
-
-    def __init__(self, envelope: Envelope) -> None:
-        self.envelope = envelope
-
-    @property
-    def payload(self) -> bytes:
-        return self.envelope.payload
-
-    @cached_property
-    def value(self) -> Any:
-        with span("decode"):
-            return orjson.loads(self.envelope.payload)
+__all__ = [
+    "Absent",
+    "Cached",
+    "EngineState",
+    "Loaded",
+    "clear_local",
+    "engine_state",
+    "get_or_load",
+    "get_or_load_many",
+    "invalidate",
+    "invalidate_everything",
+    "peek_local",
+    "reset",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """The answer of a cached read.
-
-    Attributes:
-        outcome: how it was found.
-        source: the ``source`` to tell the client.
-        stored: the value, as JSON bytes (``payload``) and decoded (``value``).
-    """
-
-    outcome: Outcome
-    source: str
-    stored: Stored
-
-    @property
-    def value(self) -> Any:
-        """The decoded value; read-only."""
-        return self.stored.value
-
-    @property
-    def payload(self) -> bytes:
-        """The value as JSON bytes."""
-        return self.stored.payload
-
-    @property
-    def age_seconds(self) -> float:
-        """Seconds since the value was loaded."""
-        return max(time() - self.stored.envelope.created_ms / 1000, 0.0)
-
-
-_local: LocalCache[Stored] = LocalCache(L1_BYTES)
-
-
-def get_or_load(key: str, *, ttl_seconds: int, loader: Callable[[], Any], origin: str = "MONGODB") -> Cached:
+def get_or_load(key: str, policy: str | Policy, loader: Callable[[], Any], *, origin: str = "MONGODB") -> Cached:
     """Return the value of ``key``, loading and storing it when no cache holds it.
 
     Args:
         key: the key without prefix, such as ``product:507f1f77bcf86cd799439011``.
-        ttl_seconds: how long the value may be served from Redis.
-        loader: returns a value that JSON can express; ``None`` is a value like any other.
+        policy: the rules for this kind of value, or their name in ``CACHE_POLICIES``.
+        loader: returns a value that JSON can express (``None`` is a value like any other) or a :class:`Loaded`, or
+            raises :class:`Absent`. It may run in another thread.
         origin: the ``source`` to tell when the loader had to be asked.
 
     Raises:
-        Exception: whatever the loader raises; nothing is stored then.
+        Absent: there is no such thing, as the loader says or said a moment ago.
+        Exception: whatever else the loader raises; it is never stored.
     """
-    stored = _local.get(key)
-    if stored is not None:
-        return _answer(key, Outcome.L1_HIT, origin, stored)
+    read = Read(key, policy_named(policy) if isinstance(policy, str) else policy, loader)
+    outcome, stored = read.run()
+    answer = _answer(key, outcome, origin, stored)
+    if stored.envelope.absent:
+        raise Absent(key)
+    return answer
+
+
+def get_or_load_many(
+    keys: Sequence[str],
+    policy: str | Policy,
+    loader: Callable[[Sequence[str]], Mapping[str, Any]],
+    *,
+    origin: str = "MONGODB",
+) -> dict[str, Cached]:
+    """Return the values of ``keys``: one round trip to Redis for all, one call of the loader for what is missing.
+
+    Args:
+        keys: keys without prefix.
+        policy: as in :func:`get_or_load`.
+        loader: receives the missing keys and returns their values (or :class:`Loaded`); keys that it leaves out do
+            not exist.
+
+    Returns:
+        The values by key, in the order of ``keys``, without those that do not exist.
+    """
+    rules = policy_named(policy) if isinstance(policy, str) else policy
+    reads = {key: Read(key, rules, lambda key=key: _only(loader, key)) for key in keys}
+    found: dict[str, tuple[Outcome, Stored]] = {}
+    for key, read in reads.items():
+        if (here := read.from_local()) is not None:
+            found[key] = here
+    elsewhere = [key for key in reads if key not in found]
+    redis_answers = True
+    epoch = local.epoch
     try:
-        stored = _read(key)
-        outcome = Outcome.REDIS_HIT if stored is not None else Outcome.MISS
+        for key, stored in _read_many(elsewhere).items():
+            if (usable := reads[key].usable(stored, epoch)) is not None:
+                found[key] = usable
     except RedisUnavailable:
-        outcome = Outcome.BYPASS
-    if stored is None:
-        stored = _load(loader, ttl_seconds)
-        if outcome is Outcome.MISS:
-            _store(key, stored, ttl_seconds)
-    _keep_locally(key, stored)
-    return _answer(key, outcome, origin, stored)
+        redis_answers = False
+    missing = [key for key in reads if key not in found]
+    if missing:
+        outcome = Outcome.MISS if redis_answers else Outcome.BYPASS
+        found |= {key: (outcome, stored) for key, stored in _load_many(missing, rules, loader, redis_answers).items()}
+    answers = {key: _answer(key, found[key][0], origin, found[key][1]) for key in reads if key in found}
+    return {key: answer for key, answer in answers.items() if not answer.stored.envelope.absent}
 
 
 def peek_local(key: str) -> Cached | None:
-    """Return the value if this process holds it in L1; asks nobody else."""
-    stored = _local.get(key)
-    return None if stored is None else _answer(key, Outcome.L1_HIT, "", stored)
+    """Return the value if this process holds it in L1, fresh; asks nobody else."""
+    if not bus.is_connected:
+        return None
+    stored = local.get(key)
+    if stored is None or stored.envelope.absent or state_of(stored.envelope, bus.snapshot()) is not State.FRESH:
+        return None
+    hot_keys.note(key)
+    return _answer(key, Outcome.L1_HIT, "", stored)
 
 
-def invalidate(*keys: str) -> None:
-    """Forget values in this process and in Redis."""
-    for key in keys:
-        _local.discard(key)
-    try:
-        redis_door.run(lambda client: client.unlink(*(namespaced(key) for key in keys)))
-    except RedisUnavailable:
-        # Other processes may serve the old value until its TTL ends: the documented bound of this fault.
-        return
+def invalidate(*keys: str, tags: Iterable[str] = ()) -> bool:
+    """Forget ``keys`` everywhere, and make whatever carries one of ``tags`` stale.
+
+    Returns whether Redis was told; if not, it will be as soon as it answers, and until then other processes may serve
+    what they have up to its soft expiry.
+    """
+    return bus.announce(keys=keys, tags=tags)
+
+
+def invalidate_everything() -> bool:
+    """Make every value unfit to be served; for when it is not known what has changed."""
+    return bus.announce(tags=(EVERYTHING,))
 
 
 def clear_local() -> None:
     """Forget what this process holds in L1."""
-    _local.clear()
+    local.clear()
 
 
-def _read(key: str) -> Stored | None:
-    raw = redis_door.run(lambda client: client.get(namespaced(key)))
-    if raw is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """What the engine of this process is doing.
+
+    Attributes:
+        l1_entries: values in L1.
+        l1_bytes: sum of their sizes.
+        connected: whether invalidations of other processes arrive.
+        pending_writes: invalidations that Redis could not be told yet.
+        hot_keys: the most read keys with their share of the reads.
+    """
+
+    l1_entries: int
+    l1_bytes: int
+    connected: bool
+    pending_writes: int
+    hot_keys: tuple[tuple[str, float], ...] = field(default=())
+
+
+def engine_state() -> EngineState:
+    """Return the state of this process's engine."""
+    entries, size = local.usage()
+    return EngineState(entries, size, bus.is_connected, bus.pending_writes, tuple(hot_keys.top(10)))
+
+
+def _read_many(keys: Sequence[str]) -> dict[str, Stored]:
+    if not keys:
+        return {}
+    raw = redis_door.run(lambda client: client.mget([namespaced(key) for key in keys]))
+    decoded = {key: unwrapped(value) for key, value in zip(keys, raw, strict=True)}
+    return {key: stored for key, stored in decoded.items() if stored is not None}
+
+
+def _only(loader: Callable[[Sequence[str]], Mapping[str, Any]], key: str) -> Any:
     try:
-        envelope = Envelope.decode(raw)
-    except NotAnEnvelope:
-        return None
-    return Stored(envelope) if envelope.expires_ms > time() * 1000 else None
+        return loader([key])[key]
+    except KeyError:
+        raise Absent(key) from None
 
 
-def _load(loader: Callable[[], Any], ttl_seconds: int) -> Stored:
+def _load_many(
+    keys: Sequence[str],
+    policy: Policy,
+    loader: Callable[[Sequence[str]], Mapping[str, Any]],
+    redis_answers: bool,
+) -> dict[str, Stored]:
+    tokens: dict[str, str | None] = {}
+    if redis_answers:
+        try:
+            tokens = leases.acquire_many(keys, seconds=policy.lease_seconds)
+        except RedisUnavailable:
+            tokens = {}
+    generations, epoch = bus.snapshot(), local.epoch
     started = perf_counter()
-    with span("load"):
-        payload = orjson.dumps(loader())
-    now_ms = int(time() * 1000)
-    return Stored(
-        Envelope(
-            payload=payload,
-            created_ms=now_ms,
-            expires_ms=now_ms + ttl_seconds * 1000,
-            load_ms=(perf_counter() - started) * 1000,
-        )
-    )
-
-
-def _store(key: str, stored: Stored, ttl_seconds: int) -> None:
-    encoded = stored.envelope.encode()
     try:
-        redis_door.run(lambda client: client.set(namespaced(key), encoded, ex=ttl_seconds))
-    except RedisUnavailable:
-        return  # The answer is right all the same; the next reader loads again.
-
-
-def _keep_locally(key: str, stored: Stored) -> None:
-    left_seconds = stored.envelope.expires_ms / 1000 - time()
-    ttl_seconds = min(float(settings.CACHE_L1_SECONDS), left_seconds)
-    if ttl_seconds > 0:
-        _local.put(key, stored, size=len(stored.payload), ttl_seconds=ttl_seconds)
+        with span("load"):
+            values = loader(keys)
+    except Exception:
+        for key, token in tokens.items():
+            if token is not None:
+                leases.release(key, token)
+        raise
+    load_ms = (perf_counter() - started) * 1000 / len(keys)
+    loaded: dict[str, Stored] = {}
+    for key in keys:
+        read, token = Read(key, policy, lambda: None), tokens.get(key)
+        if key not in values:
+            if token is not None:
+                read.remember_absence(token, epoch)
+            continue
+        loaded[key], is_storable = wrapped(values[key], policy, generations, load_ms=load_ms)
+        if token is not None and is_storable:
+            read.store(token, loaded[key], epoch)
+        elif token is not None:
+            leases.release(key, token)
+    return loaded
 
 
 def _answer(key: str, outcome: Outcome, origin: str, stored: Stored) -> Cached:

@@ -27,7 +27,10 @@ class Heat(Enum):
 _HEAT = {
     Outcome.L1_HIT: Heat.HOT,
     Outcome.REDIS_HIT: Heat.HOT,
+    Outcome.NEGATIVE_HIT: Heat.HOT,
     Outcome.STALE: Heat.STALE,
+    Outcome.STALE_ON_ERROR: Heat.STALE,
+    Outcome.WAITED: Heat.COLD,
     Outcome.MISS: Heat.COLD,
     Outcome.BYPASS: Heat.BYPASS,
 }
@@ -56,6 +59,7 @@ _SOURCE_LABELS = {
 _STEP_LABELS = {
     "redis": "Redis",
     "mongodb": "MongoDB",
+    "lease": "Lease",
     "load": "Load",
     "decode": "Decode",
     "plan": "Plan",

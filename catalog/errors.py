@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from cachelayer.absence import Absent
+
 
 class CatalogError(Exception):
     """Base of the catalogue's errors."""
 
 
-class ProductNotFound(CatalogError):
+class ProductNotFound(CatalogError, Absent):
     """No active product has the given id."""
 
     def __init__(self, product_id: str) -> None:

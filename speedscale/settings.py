@@ -151,7 +151,8 @@ MIGRATION_MODULES = {
 MONGO_TIMEOUT_MS = 1000
 """Longest wait for a usable MongoDB server and for one reply, in milliseconds."""
 
-REDIS_TIMEOUT_SECONDS = 0.05
+REDIS_TIMEOUT_SECONDS = env.integer("REDIS_TIMEOUT_MS", 50, minimum=5, maximum=5000) / 1000
+"""Longest wait for Redis: to connect, and for one reply."""
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -175,6 +176,21 @@ CACHE_TTL_SEARCH = env.integer("CACHE_TTL_SEARCH", 60, minimum=1, maximum=86_400
 CACHE_TTL_PRODUCT = env.integer("CACHE_TTL_PRODUCT", 300, minimum=1, maximum=86_400)
 CACHE_TTL_SIMILAR = env.integer("CACHE_TTL_SIMILAR", 120, minimum=1, maximum=86_400)
 CACHE_L1_SECONDS = env.integer("CACHE_L1_SECONDS", 2, minimum=0, maximum=60)
+# The rules for each kind of value; cachelayer/policies.py says what each rule means. Fresh for the TTL, and old answers
+# for some minutes more, while they are refreshed or while MongoDB is away.
+CACHE_POLICIES = {
+    "search": {"soft_seconds": CACHE_TTL_SEARCH, "hard_seconds": CACHE_TTL_SEARCH + 900},
+    "product": {"soft_seconds": CACHE_TTL_PRODUCT, "hard_seconds": CACHE_TTL_PRODUCT + 3600, "negative_seconds": 10},
+    "similar": {"soft_seconds": CACHE_TTL_SIMILAR, "hard_seconds": CACHE_TTL_SIMILAR + 3600, "negative_seconds": 10},
+    "list": {"soft_seconds": 60, "hard_seconds": 960},
+    "facets": {"soft_seconds": 120, "hard_seconds": 1020},
+    "suggestions": {"soft_seconds": 300, "hard_seconds": 3900},
+    # An old price is worse than none, and a basket belongs to one person: neither is ever served stale or from L1.
+    "price": {"soft_seconds": 5, "hard_seconds": 5, "jitter": 0.0, "local_seconds": 0, "early": 0.0},
+    "session": {"soft_seconds": 600, "hard_seconds": 600, "jitter": 0.0, "local_seconds": 0, "early": 0.0},
+}
+for _rules in CACHE_POLICIES.values():
+    _rules.setdefault("local_seconds", CACHE_L1_SECONDS)
 RATE_LIMIT_SEARCH = env.rate("RATE_LIMIT_SEARCH", "60/minute")
 
 SEED_TARGET = env.integer("SEED_TARGET", 2000, minimum=0, maximum=100_000_000)

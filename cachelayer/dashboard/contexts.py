@@ -179,7 +179,10 @@ def _ratio(window: str, counts: Mapping[str, int]) -> HitRatio:
 _OUTCOME_LABELS = {
     Outcome.L1_HIT: "Process memory",
     Outcome.REDIS_HIT: "Redis",
+    Outcome.NEGATIVE_HIT: "Known absent",
     Outcome.STALE: "Stale copy",
+    Outcome.STALE_ON_ERROR: "Stale, loader failed",
+    Outcome.WAITED: "Waited",
     Outcome.MISS: "Miss",
     Outcome.BYPASS: "Bypass",
 }

@@ -42,7 +42,10 @@ _ROLES: Mapping[Outcome, tuple[str, str, str]] = {
     # Roles of process memory, Redis and MongoDB.
     Outcome.L1_HIT: ("answered", "idle", "idle"),
     Outcome.REDIS_HIT: ("passed", "answered", "idle"),
+    Outcome.NEGATIVE_HIT: ("passed", "answered", "idle"),
     Outcome.STALE: ("passed", "answered", "idle"),
+    Outcome.STALE_ON_ERROR: ("passed", "answered", "idle"),
+    Outcome.WAITED: ("passed", "passed", "answered"),
     Outcome.MISS: ("passed", "passed", "answered"),
     Outcome.BYPASS: ("passed", "skipped", "answered"),
 }

@@ -1,31 +1,51 @@
-"""Cache-aside reads on a real Redis."""
+"""Cache-aside reads on a real Redis: every outcome, and what is stored."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from time import monotonic, sleep
 from typing import Any
 
 import orjson
 import pytest
 from django_redis import get_redis_connection
-from pytest_django import Settings
 
-from cachelayer import engine
-from cachelayer.engine import get_or_load, invalidate
+from cachelayer import engine, leases
+from cachelayer.absence import Absent
+from cachelayer.engine import Loaded, get_or_load, get_or_load_many, invalidate, invalidate_everything
 from cachelayer.envelope import Envelope
 from cachelayer.outcomes import Outcome
+from cachelayer.policies import Policy
 from cachelayer.redis import namespaced
+from cachelayer.runtime import Allowance
 from cachelayer.trace import tracing
+from cachelayer.values import undecodable
+
+POLICY = Policy("test", soft_seconds=60, hard_seconds=600, jitter=0, early=0, negative_seconds=10)
+NO_L1 = replace(POLICY, local_seconds=0)
+SHORT = replace(NO_L1, soft_seconds=0.15, hard_seconds=60)
 
 
 class Loader:
-    """Counts how often it is asked."""
+    """Counts how often it is asked; may be slow, and may fail."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any = "value", *, seconds: float = 0.0) -> None:
         self.value = value
+        self.seconds = seconds
+        self.error: Exception | None = None
         self.calls = 0
+        self._lock = threading.Lock()
 
     def __call__(self) -> Any:
-        self.calls += 1
+        with self._lock:
+            self.calls += 1
+        if self.seconds:
+            sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
         return self.value
 
 
@@ -34,45 +54,256 @@ def redis_client() -> Any:
     return get_redis_connection("default")
 
 
+def wait_for(condition: Callable[[], object], *, seconds: float = 3.0) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline, "the condition did not come true in time"
+        sleep(0.005)
+
+
+def outcome_of(key: str, loader: Callable[[], Any], policy: Policy = POLICY) -> Outcome:
+    return get_or_load(key, policy, loader).outcome
+
+
 def test_a_value_is_loaded_once_then_found_in_l1_then_in_redis() -> None:
     loader = Loader({"name": "Mouse"})
-    outcomes = [get_or_load("product:1", ttl_seconds=60, loader=loader).outcome for _ in range(2)]
+    outcomes = [outcome_of("product:1", loader) for _ in range(2)]
     engine.clear_local()
-    answer = get_or_load("product:1", ttl_seconds=60, loader=loader)
+    answer = get_or_load("product:1", POLICY, loader)
     assert [*outcomes, answer.outcome] == [Outcome.MISS, Outcome.L1_HIT, Outcome.REDIS_HIT]
     assert answer.value == {"name": "Mouse"}
     assert loader.calls == 1
 
 
-@pytest.mark.parametrize("value", [None, False, 0, "", [], {}, "ü😀", 1.5, {"a": [1, None]}])
+@pytest.mark.parametrize("value", [None, False, 0, "", [], {}, "ü😀", 1.5, {"a": [1, None]}, ["x" * 100_000]])
 def test_every_json_value_is_a_value_even_none(value: Any) -> None:
     loader = Loader(value)
-    get_or_load("k", ttl_seconds=60, loader=loader)
-    engine.clear_local()
-    answer = get_or_load("k", ttl_seconds=60, loader=loader)
+    get_or_load("k", NO_L1, loader)
+    answer = get_or_load("k", NO_L1, loader)
     assert answer.value == value
     assert type(answer.value) is type(value)
+    assert orjson.loads(answer.payload) == value
     assert loader.calls == 1
 
 
-def test_a_stored_key_has_the_prefix_and_the_ttl(redis_client: Any) -> None:
-    get_or_load("search:gaming", ttl_seconds=60, loader=Loader([]))
-    assert namespaced("search:gaming") == "speedscale:1:search:gaming"
-    assert 55 <= redis_client.ttl("speedscale:1:search:gaming") <= 60
+def test_a_long_value_is_compressed_and_a_short_one_is_not(redis_client: Any) -> None:
+    get_or_load("long", POLICY, Loader("abc" * 10_000))
+    get_or_load("short", POLICY, Loader("abc"))
+    assert redis_client.strlen(namespaced("long")) < 1000
+    assert b'"abc"' in redis_client.get(namespaced("short"))
+
+
+def test_a_value_over_the_limit_is_served_and_not_stored(redis_client: Any) -> None:
+    small = replace(POLICY, max_bytes=10)
+    loader = Loader("x" * 20)
+    assert [outcome_of("k", loader, small) for _ in range(2)] == [Outcome.MISS, Outcome.MISS]
+    assert redis_client.exists(namespaced("k"), leases.lease_key("k")) == 0
+
+
+def test_a_stored_key_has_the_prefix_and_lives_until_the_hard_expiry(redis_client: Any) -> None:
+    get_or_load("search:gaming", POLICY, Loader([]))
+    assert 595 <= redis_client.ttl("speedscale:1:search:gaming") <= 600
+
+
+def test_no_lease_is_left_behind(redis_client: Any) -> None:
+    get_or_load("k", POLICY, Loader())
+    failing = Loader()
+    failing.error = LookupError("gone")
+    with pytest.raises(LookupError):
+        get_or_load("other", POLICY, failing)
+    assert list(redis_client.scan_iter(match="*lease*")) == []
 
 
 def test_a_loader_that_fails_stores_nothing_and_its_error_passes(redis_client: Any) -> None:
-    def fail() -> None:
-        raise LookupError("gone")
-
+    loader = Loader()
+    loader.error = LookupError("gone")
     with pytest.raises(LookupError, match="gone"):
-        get_or_load("k", ttl_seconds=60, loader=fail)
+        get_or_load("k", POLICY, loader)
     assert redis_client.exists(namespaced("k")) == 0
-    assert get_or_load("k", ttl_seconds=60, loader=Loader(1)).outcome is Outcome.MISS
+    assert outcome_of("k", Loader()) is Outcome.MISS
+
+
+def test_absence_is_remembered_for_a_while() -> None:
+    loader = Loader()
+    loader.error = Absent("nothing")
+    for _ in range(3):
+        with pytest.raises(Absent):
+            get_or_load("k", POLICY, loader)
+    engine.clear_local()
+    with tracing() as trace, pytest.raises(Absent):
+        get_or_load("k", POLICY, loader)
+    assert trace.outcome is Outcome.NEGATIVE_HIT
+    assert loader.calls == 1
+
+
+def test_absence_ends_with_an_invalidation() -> None:
+    loader = Loader()
+    loader.error = Absent("nothing")
+    with pytest.raises(Absent):
+        get_or_load("k", POLICY, loader)
+    loader.error = None
+    invalidate("k")
+    assert get_or_load("k", POLICY, loader).value == "value"
+
+
+def test_guessed_keys_cannot_fill_redis_with_absences(redis_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cachelayer.reading.absences", Allowance(10))
+    loader = Loader()
+    loader.error = Absent("nothing")
+    started = monotonic()
+    for number in range(200):
+        with pytest.raises(Absent):
+            get_or_load(f"guess:{number}", POLICY, loader)
+    seconds = int(monotonic() - started) + 2
+    assert len(list(redis_client.scan_iter(match="*guess*", count=1000))) <= 10 * seconds
+
+
+def test_past_the_soft_expiry_the_old_value_is_served_at_once_and_refreshed() -> None:
+    loader = Loader("old")
+    get_or_load("k", SHORT, loader)
+    sleep(0.2)
+    loader.value, loader.seconds = "new", 0.1
+    started = monotonic()
+    answer = get_or_load("k", SHORT, loader)
+    assert monotonic() - started < 0.08
+    assert (answer.outcome, answer.value, answer.source) == (Outcome.STALE, "old", "STALE_CACHE")
+    wait_for(lambda: get_or_load("k", SHORT, loader).value == "new")
+
+
+def test_past_the_hard_expiry_nothing_old_is_served() -> None:
+    loader = Loader("old")
+    policy = replace(NO_L1, soft_seconds=0.05, hard_seconds=0.1)
+    get_or_load("k", policy, loader)
+    sleep(0.15)
+    loader.error = LookupError("down")
+    with pytest.raises(LookupError):
+        get_or_load("k", policy, loader)
+
+
+def test_while_the_loader_fails_the_old_value_says_so_until_it_works_again() -> None:
+    loader = Loader("old")
+    get_or_load("k", SHORT, loader)
+    sleep(0.2)
+    loader.error = LookupError("down")
+    get_or_load("k", SHORT, loader)
+    wait_for(lambda: outcome_of("k", loader, SHORT) is Outcome.STALE_ON_ERROR)
+    assert get_or_load("k", SHORT, loader).value == "old"
+    asked = loader.calls
+    for _ in range(20):
+        get_or_load("k", SHORT, loader)
+    assert loader.calls <= asked + 1, "a failing loader is left alone for a moment"
+    loader.error, loader.value = None, "new"
+    wait_for(lambda: get_or_load("k", SHORT, loader).value == "new")
+
+
+def test_a_dear_value_is_refreshed_before_its_soft_expiry() -> None:
+    loader = Loader("old", seconds=0.05)
+    eager = replace(NO_L1, soft_seconds=0.6, early=8.0)
+    get_or_load("k", eager, loader)
+    deadline = monotonic() + 0.5
+    while loader.calls == 1 and monotonic() < deadline:
+        assert outcome_of("k", loader, eager) is Outcome.REDIS_HIT
+        sleep(0.005)
+    assert loader.calls == 2
+
+
+def test_threads_that_want_an_absent_value_share_one_load() -> None:
+    loader = Loader("value", seconds=0.2)
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: get_or_load("k", NO_L1, loader), range(50)))
+    assert loader.calls == 1
+    assert {answer.value for answer in answers} == {"value"}
+    outcomes = [answer.outcome for answer in answers]
+    assert outcomes.count(Outcome.MISS) == 1
+    assert set(outcomes) <= {Outcome.MISS, Outcome.WAITED, Outcome.REDIS_HIT}
+
+
+def test_threads_share_a_failure_instead_of_trying_one_after_the_other() -> None:
+    loader = Loader(seconds=0.2)
+    loader.error = LookupError("down")
+
+    def ask(_: int) -> str:
+        try:
+            get_or_load("k", NO_L1, loader)
+        except LookupError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(ask, range(20))) == {"down"}
+    assert loader.calls <= 2
+
+
+def test_what_another_process_loads_is_waited_for() -> None:
+    token = leases.acquire("k", seconds=5)
+    assert token
+    loader = Loader("mine")
+    envelope = Envelope(b'"theirs"', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0, generations={"*": 0})
+    threading.Timer(0.15, lambda: leases.store("k", token, envelope.encode(), ttl_ms=5000)).start()
+    answer = get_or_load("k", NO_L1, loader)
+    assert (answer.outcome, answer.value, loader.calls) == (Outcome.WAITED, "theirs", 0)
+
+
+def test_the_lease_of_a_dead_process_ends_and_another_loads() -> None:
+    assert leases.acquire("k", seconds=0.2)
+    assert get_or_load("k", NO_L1, Loader()).outcome is Outcome.MISS
+
+
+def test_waiting_is_bounded_and_then_the_value_is_loaded_without_being_stored(redis_client: Any) -> None:
+    assert leases.acquire("k", seconds=30)
+    impatient = replace(NO_L1, wait_seconds=0.2)
+    started = monotonic()
+    assert outcome_of("k", Loader(), impatient) is Outcome.MISS
+    assert monotonic() - started < 1
+    assert redis_client.exists(namespaced("k")) == 0
+
+
+def test_a_value_loaded_before_an_invalidation_is_not_stored_after_it(redis_client: Any) -> None:
+    def write_meanwhile() -> str:
+        invalidate("k")
+        return "read before the write"
+
+    assert get_or_load("k", POLICY, write_meanwhile).value == "read before the write"
+    assert redis_client.exists(namespaced("k")) == 0
+    assert get_or_load("k", POLICY, Loader("after")).value == "after"
+
+
+def test_a_tag_turns_its_values_stale_and_leaves_others_alone() -> None:
+    mice, keys = Loader(Loaded("mice", ("category:mice",))), Loader(Loaded("keys", ("category:keys",)))
+    get_or_load("search:mice", NO_L1, mice)
+    get_or_load("search:keys", NO_L1, keys)
+    invalidate(tags=["category:mice"])
+    mice.value = Loaded("mice, again", ("category:mice",))
+    assert get_or_load("search:mice", NO_L1, mice).outcome is Outcome.STALE
+    assert get_or_load("search:keys", NO_L1, keys).outcome is Outcome.REDIS_HIT
+    wait_for(lambda: get_or_load("search:mice", NO_L1, mice).value == "mice, again")
+    assert get_or_load("search:mice", NO_L1, mice).outcome is Outcome.REDIS_HIT
+
+
+def test_a_tag_moved_on_during_the_load_makes_the_value_stale_at_once() -> None:
+    def write_meanwhile() -> Loaded:
+        invalidate(tags=["category:mice"])
+        return Loaded("before the write", ("category:mice",))
+
+    get_or_load("search:mice", NO_L1, write_meanwhile)
+    assert get_or_load("search:mice", NO_L1, Loader(Loaded("after", ("category:mice",)))).outcome is Outcome.STALE
+
+
+def test_after_invalidating_everything_nothing_old_is_served_unless_the_loader_fails() -> None:
+    get_or_load("k", POLICY, Loader("old"))
+    invalidate_everything()
+    failing = Loader()
+    failing.error = LookupError("down")
+    answer = get_or_load("k", POLICY, failing)
+    assert (answer.outcome, answer.value) == (Outcome.STALE_ON_ERROR, "old")
+    assert get_or_load("k", POLICY, Loader("new")).value == "new"
 
 
 def damaged_envelopes() -> list[bytes]:
-    good = Envelope(payload=b'{"a":1}', created_ms=0, expires_ms=2**52, load_ms=1.0).encode()
+    good = Envelope(b'{"a":1}', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0, generations={"*": 0}).encode()
+    long = Envelope(b'"' + b"a" * 10_000 + b'"', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0).encode()
+    flipped = bytearray(long)
+    flipped[-10] ^= 0xFF
     return [
         b"",
         b"\x80\x04\x95pickle",
@@ -80,63 +311,79 @@ def damaged_envelopes() -> list[bytes]:
         b"[]\n{}",
         good[:-3],
         good + b" ",
-        good.replace(b'"v":1', b'"v":99'),
+        good.replace(b'"v":2', b'"v":1'),
         good.replace(b'"created":0', b'"created":"yesterday"'),
+        good.replace(b'"gen":{"*":0}', b'"gen":[1]'),
         good.partition(b"\n")[0],
-        Envelope(payload=b"1", created_ms=0, expires_ms=1, load_ms=0.0).encode(),
+        long[:-5],
+        bytes(flipped),
+        long.replace(b'"bytes":10002', b'"bytes":99999999999'),
     ]
 
 
-@pytest.mark.parametrize("stored", damaged_envelopes())
-def test_a_stored_value_that_is_not_ours_is_a_miss_and_is_replaced(redis_client: Any, stored: bytes) -> None:
+@pytest.mark.parametrize("stored", damaged_envelopes(), ids=range(13))
+def test_a_stored_value_that_is_not_ours_is_a_counted_miss_and_is_replaced(redis_client: Any, stored: bytes) -> None:
     redis_client.set(namespaced("k"), stored, ex=60)
-    answer = get_or_load("k", ttl_seconds=60, loader=Loader("fresh"))
+    before = undecodable.count
+    answer = get_or_load("k", POLICY, Loader("fresh"))
     assert (answer.outcome, answer.value) == (Outcome.MISS, "fresh")
+    assert undecodable.count > before
     assert Envelope.decode(redis_client.get(namespaced("k"))).payload == b'"fresh"'
 
 
 def test_a_foreign_data_type_under_the_key_is_bypassed(redis_client: Any) -> None:
     redis_client.lpush(namespaced("k"), "not a string")
-    answer = get_or_load("k", ttl_seconds=60, loader=Loader("loaded"))
+    answer = get_or_load("k", POLICY, Loader("loaded"))
     assert (answer.outcome, answer.value) == (Outcome.BYPASS, "loaded")
-
-
-def test_invalidation_reaches_l1_and_redis(redis_client: Any) -> None:
-    loader = Loader("old")
-    get_or_load("k", ttl_seconds=60, loader=loader)
-    invalidate("k", "never-stored")
-    loader.value = "new"
-    answer = get_or_load("k", ttl_seconds=60, loader=loader)
-    assert (answer.outcome, answer.value) == (Outcome.MISS, "new")
-
-
-def test_l1_can_be_turned_off(settings: Settings) -> None:
-    settings.CACHE_L1_SECONDS = 0
-    outcomes = [get_or_load("k", ttl_seconds=60, loader=Loader(1)).outcome for _ in range(2)]
-    assert outcomes == [Outcome.MISS, Outcome.REDIS_HIT]
-
-
-def test_a_value_past_its_expiry_is_not_served_though_redis_still_has_it(redis_client: Any) -> None:
-    expired = Envelope(payload=b'"old"', created_ms=0, expires_ms=1, load_ms=0.0)
-    redis_client.set(namespaced("k"), expired.encode())
-    assert get_or_load("k", ttl_seconds=60, loader=Loader("new")).value == "new"
 
 
 def test_the_trace_tells_each_lookup_with_key_outcome_and_age() -> None:
     with tracing() as trace:
-        get_or_load("a", ttl_seconds=60, loader=Loader(1), origin="ML_ENGINE")
-        get_or_load("a", ttl_seconds=60, loader=Loader(1))
+        get_or_load("a", POLICY, Loader(1), origin="ML_ENGINE")
+        get_or_load("a", POLICY, Loader(1))
     assert [(lookup.key, lookup.outcome, lookup.source) for lookup in trace.lookups] == [
         ("a", Outcome.MISS, "ML_ENGINE"),
         ("a", Outcome.L1_HIT, "L1_CACHE"),
     ]
     assert trace.outcome is Outcome.MISS
-    assert {"redis", "load"} <= set(trace.self_ms_by_name())
+    assert {"redis", "lease", "load"} <= set(trace.self_ms_by_name())
     assert all(lookup.age_seconds < 5 for lookup in trace.lookups)
 
 
-def test_the_payload_is_the_json_of_the_value_without_decoding() -> None:
-    value = {"name": "Mouse", "price": 29.99}
-    get_or_load("k", ttl_seconds=60, loader=Loader(value))
-    engine.clear_local()
-    assert orjson.loads(get_or_load("k", ttl_seconds=60, loader=Loader(value)).payload) == value
+class BatchLoader:
+    """Knows the even numbers."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def __call__(self, keys: Sequence[str]) -> dict[str, Any]:
+        self.asked.append(list(keys))
+        return {key: {"key": key} for key in keys if int(key.partition(":")[2]) % 2 == 0}
+
+
+def test_a_batch_asks_redis_once_and_the_loader_once_for_what_is_missing() -> None:
+    loader = BatchLoader()
+    get_or_load_many(["n:2", "n:4"], NO_L1, loader)
+    with tracing() as trace:
+        answers = get_or_load_many(["n:0", "n:2", "n:3", "n:4"], NO_L1, loader)
+    assert {key: answer.outcome for key, answer in answers.items()} == {
+        "n:0": Outcome.MISS,
+        "n:2": Outcome.REDIS_HIT,
+        "n:4": Outcome.REDIS_HIT,
+    }
+    assert list(answers) == ["n:0", "n:2", "n:4"]
+    assert loader.asked == [["n:2", "n:4"], ["n:0", "n:3"]]
+    assert [span.name for span in trace.spans].count("redis") <= 2 + len(loader.asked[1])
+
+
+def test_a_batch_remembers_what_does_not_exist() -> None:
+    loader = BatchLoader()
+    assert get_or_load_many(["n:3"], NO_L1, loader) == {}
+    assert get_or_load_many(["n:3"], NO_L1, loader) == {}
+    assert loader.asked == [["n:3"]]
+
+
+def test_a_batch_of_nothing_asks_nobody() -> None:
+    loader = BatchLoader()
+    assert get_or_load_many([], NO_L1, loader) == {}
+    assert loader.asked == []

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from django.conf import settings
-
-from cachelayer.engine import Cached, get_or_load
+from cachelayer.engine import Absent, Cached, get_or_load
 from catalog import repository
+from catalog.errors import ProductNotFound
 from catalog.representation import product_json
-
-LIST_TTL_SECONDS = 60
 
 
 class CategoryJSON(TypedDict):
@@ -33,11 +30,12 @@ def read_product(*, product_id: str) -> Cached:
         ProductNotFound: there is no active product of this id.
         CatalogUnavailable: it is not cached and MongoDB does not answer.
     """
-    return get_or_load(
-        product_cache_key(product_id),
-        ttl_seconds=settings.CACHE_TTL_PRODUCT,
-        loader=lambda: product_json(repository.get_product(product_id)),
-    )
+    try:
+        return get_or_load(
+            product_cache_key(product_id), "product", lambda: product_json(repository.get_product(product_id))
+        )
+    except Absent:
+        raise ProductNotFound(product_id[:40]) from None
 
 
 def popular_products(*, limit: int) -> Cached:
@@ -54,8 +52,8 @@ def top_categories(*, limit: int = 12) -> Cached:
     """Return the largest top categories, a list of :class:`CategoryJSON`."""
     return get_or_load(
         f"categories:top:{limit}",
-        ttl_seconds=LIST_TTL_SECONDS,
-        loader=lambda: [
+        "list",
+        lambda: [
             CategoryJSON(key=category.key, name=category.name, product_count=category.product_count)
             for category in repository.list_categories(limit=limit)
         ],
@@ -65,6 +63,6 @@ def top_categories(*, limit: int = 12) -> Cached:
 def _list_of(order: str, limit: int) -> Cached:
     return get_or_load(
         f"list:{order}:{limit}",
-        ttl_seconds=LIST_TTL_SECONDS,
-        loader=lambda: [product_json(product) for product in repository.list_products(order=order, limit=limit)],
+        "list",
+        lambda: [product_json(product) for product in repository.list_products(order=order, limit=limit)],
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from django.conf import settings
-
 from cachelayer.engine import Cached, get_or_load
 from cachelayer.trace import span
 from catalog import repository
@@ -49,7 +47,7 @@ def search_products(*, request: SearchRequest) -> Cached:
     Raises:
         CatalogUnavailable: the page is not cached and MongoDB does not answer.
     """
-    return get_or_load(request.cache_key(), ttl_seconds=settings.CACHE_TTL_SEARCH, loader=lambda: _find(request))
+    return get_or_load(request.cache_key(), "search", lambda: _find(request))
 
 
 def _find(request: SearchRequest) -> SearchJSON:

@@ -1,0 +1,95 @@
+"""Leases: who may load a key, and whether what was loaded may still be stored.
+
+A loader holds a token in Redis. Storing compares the token in the same script that sets the value, and an
+invalidation takes the token away: a value that was loaded before an invalidation can never be stored after it.
+The lease of a loader that died expires by itself. (The scheme is that of the leases in Nishtala et al.,
+"Scaling Memcache at Facebook", NSDI 2013.)
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from cachelayer import redis as redis_door
+from cachelayer.redis import RedisUnavailable, namespaced
+
+_STORE = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[2])
+return 1
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+
+
+def lease_key(key: str) -> str:
+    """Return the key of the lease on ``key``, as stored: in the hash slot of ``key`` itself in a Redis Cluster."""
+    return namespaced(f"lease:{{{namespaced(key)}}}")
+
+
+def acquire(key: str, *, seconds: float) -> str | None:
+    """Return a token if nobody else is loading ``key``, else ``None``; raise ``RedisUnavailable``."""
+    token = secrets.token_hex(8)
+    granted = redis_door.run(
+        lambda client: client.set(lease_key(key), token, nx=True, px=int(seconds * 1000)), name="lease"
+    )
+    return token if granted else None
+
+
+def acquire_and_read(key: str, *, seconds: float) -> tuple[str | None, bytes | None]:
+    """Ask for the lease and for the stored value in one round trip; return the token, if granted, and the value."""
+    token = secrets.token_hex(8)
+
+    def ask(client: Any) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.set(lease_key(key), token, nx=True, px=int(seconds * 1000))
+        pipeline.get(namespaced(key))
+        answers: list[Any] = pipeline.execute()
+        return answers
+
+    granted, value = redis_door.run(ask, name="lease")
+    return (token if granted else None), value
+
+
+def acquire_many(keys: Sequence[str], *, seconds: float) -> dict[str, str | None]:
+    """Ask for the leases of several keys in one round trip; the values are tokens, ``None`` where another loads."""
+    tokens = {key: secrets.token_hex(8) for key in keys}
+
+    def ask(client: Any) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for key, token in tokens.items():
+            pipeline.set(lease_key(key), token, nx=True, px=int(seconds * 1000))
+        answers: list[Any] = pipeline.execute()
+        return answers
+
+    granted = redis_door.run(ask, name="lease")
+    return {key: token if given else None for (key, token), given in zip(tokens.items(), granted, strict=True)}
+
+
+def store(key: str, token: str, value: bytes, *, ttl_ms: int) -> bool:
+    """Store ``value`` if ``token`` still holds, and give the lease back; tell whether it was stored."""
+    stored = redis_door.run(
+        lambda client: _eval(client, _STORE, [namespaced(key), lease_key(key)], [token, value, ttl_ms])
+    )
+    return bool(stored)
+
+
+def release(key: str, token: str) -> None:
+    """Give a lease back without storing anything; where Redis is away it expires by itself."""
+    try:
+        redis_door.run(lambda client: _eval(client, _RELEASE, [lease_key(key)], [token]), name="lease")
+    except RedisUnavailable:
+        return
+
+
+def _eval(client: Any, script: str, keys: list[str], arguments: list[Any]) -> Any:
+    return client.eval(script, len(keys), *keys, *arguments)

@@ -1,0 +1,203 @@
+"""One read of one key, along the whole way: L1, Redis, a load of one's own or somebody else's."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from time import monotonic, perf_counter, sleep
+from typing import Any
+
+from cachelayer import leases
+from cachelayer import redis as redis_door
+from cachelayer.absence import Absent
+from cachelayer.envelope import Envelope
+from cachelayer.flights import FlightTimeout
+from cachelayer.outcomes import Outcome
+from cachelayer.policies import Policy
+from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.runtime import absences, bus, flights, hot_keys, local, refresher
+from cachelayer.trace import span
+from cachelayer.values import State, Stored, now_ms, state_of, unwrapped, wrapped
+
+HOT_FACTOR = 5
+"""How much longer the hottest keys stay in L1."""
+_STALE_LOCAL_SECONDS = 0.1
+_FIRST_POLL_SECONDS = 0.005
+_LAST_POLL_SECONDS = 0.05
+
+
+class Read:
+    """One read of one key."""
+
+    __slots__ = ("_fallback", "_key", "_loader", "_policy")
+
+    def __init__(self, key: str, policy: Policy, loader: Callable[[], Any]) -> None:
+        self._key = key
+        self._policy = policy
+        self._loader = loader
+        self._fallback: Stored | None = None
+
+    def run(self) -> tuple[Outcome, Stored]:
+        if (found := self.from_local()) is not None:
+            return found
+        epoch = local.epoch
+        try:
+            stored = read_redis(self._key)
+        except RedisUnavailable:
+            return self._join(self._load_without_redis)
+        if stored is not None and (usable := self.usable(stored, epoch)) is not None:
+            return usable
+        return self._join(self._load_under_lease)
+
+    def from_local(self) -> tuple[Outcome, Stored] | None:
+        bus.ensure_started()
+        hot_keys.note(self._key)
+        if not bus.is_connected:
+            return None
+        stored = local.get(self._key)
+        if stored is None:
+            return None
+        match state_of(stored.envelope, bus.snapshot()):
+            case State.FRESH:
+                return _absent_or(Outcome.L1_HIT, stored)
+            case State.STALE:
+                return self._serve_stale(stored)
+        return None
+
+    def usable(self, stored: Stored, epoch: int) -> tuple[Outcome, Stored] | None:
+        """Return what Redis held if it may be served; start a refresh where one is due."""
+        match state_of(stored.envelope, bus.snapshot()):
+            case State.FRESH:
+                if self._is_due_early(stored.envelope):
+                    refresher.submit(self._key, self._refresh)
+                self._keep_locally(stored, epoch)
+                return _absent_or(Outcome.REDIS_HIT, stored)
+            case State.STALE:
+                if self._policy.local_seconds > 0:
+                    size = len(stored.payload)
+                    local.put(self._key, stored, size=size, ttl_seconds=_STALE_LOCAL_SECONDS, epoch=epoch)
+                return self._serve_stale(stored)
+            case State.SUPERSEDED:
+                self._fallback = stored
+        return None
+
+    def _serve_stale(self, stored: Stored) -> tuple[Outcome, Stored]:
+        refresher.submit(self._key, self._refresh)
+        failed = refresher.has_failed(self._key)
+        return (Outcome.STALE_ON_ERROR if failed else Outcome.STALE), stored
+
+    def _join(self, fetch: Callable[[], tuple[Outcome, Stored]]) -> tuple[Outcome, Stored]:
+        try:
+            (outcome, stored), fetched_here = flights.join(self._key, fetch, wait_seconds=self._policy.wait_seconds)
+        except FlightTimeout:
+            return Outcome.MISS, self._load()[0]
+        if not fetched_here and outcome is Outcome.MISS:
+            outcome = Outcome.WAITED
+        return outcome, stored
+
+    def _load_without_redis(self) -> tuple[Outcome, Stored]:
+        return Outcome.BYPASS, self._load()[0]
+
+    def _load_under_lease(self) -> tuple[Outcome, Stored]:
+        deadline = monotonic() + self._policy.wait_seconds
+        pause = _FIRST_POLL_SECONDS
+        while True:
+            epoch = local.epoch
+            try:
+                token, raw = leases.acquire_and_read(self._key, seconds=self._policy.lease_seconds)
+            except RedisUnavailable:
+                return self._load_without_redis()
+            stored = unwrapped(raw)
+            if stored is not None and (usable := self.usable(stored, epoch)) is not None:
+                if token is not None:
+                    leases.release(self._key, token)
+                return (Outcome.WAITED if usable[0] is Outcome.REDIS_HIT else usable[0]), usable[1]
+            if token is not None:
+                return self._load_and_store(token)
+            if monotonic() > deadline:
+                return Outcome.MISS, self._load()[0]
+            # Another process is loading. Its result arrives in Redis, which cannot wake us for a key of its own
+            # accord without notifications being configured, so it is asked, less and less often.
+            sleep(pause)
+            pause = min(pause * 1.5, _LAST_POLL_SECONDS)
+
+    def _load_and_store(self, token: str) -> tuple[Outcome, Stored]:
+        epoch = local.epoch
+        try:
+            stored, is_storable = self._load()
+        except Absent:
+            self.remember_absence(token, epoch)
+            raise
+        except Exception:
+            leases.release(self._key, token)
+            if self._fallback is not None:
+                return Outcome.STALE_ON_ERROR, self._fallback
+            raise
+        if not is_storable:
+            leases.release(self._key, token)
+            return Outcome.MISS, stored
+        self.store(token, stored, epoch)
+        refresher.forget(self._key)
+        return Outcome.MISS, stored
+
+    def _load(self) -> tuple[Stored, bool]:
+        """Ask the loader; return the value and whether it is small enough to be stored."""
+        generations = bus.snapshot()
+        started = perf_counter()
+        with span("load"):
+            loaded = self._loader()
+        return wrapped(loaded, self._policy, generations, load_ms=(perf_counter() - started) * 1000)
+
+    def _refresh(self) -> None:
+        """Load again, behind the scenes, unless another process is doing so."""
+        token = leases.acquire(self._key, seconds=self._policy.lease_seconds)
+        if token is None:
+            return
+        try:
+            self._load_and_store(token)
+        except Absent:
+            # The absence has been stored, or the old value is to go at once rather than at its hard expiry.
+            if self._policy.negative_seconds <= 0:
+                bus.announce(keys=(self._key,))
+
+    def remember_absence(self, token: str, epoch: int) -> None:
+        if self._policy.negative_seconds <= 0 or not absences.take():
+            leases.release(self._key, token)
+            return
+        envelope = Envelope.of_absence(now_ms=now_ms(), seconds=self._policy.negative_seconds, load_ms=0.0)
+        self.store(token, Stored(envelope), epoch)
+
+    def store(self, token: str, stored: Stored, epoch: int) -> None:
+        envelope = stored.envelope
+        ttl_ms = envelope.hard_ms - now_ms()
+        try:
+            accepted = ttl_ms > 0 and leases.store(self._key, token, envelope.encode(), ttl_ms=ttl_ms)
+        except RedisUnavailable:
+            return  # The answer is right all the same; the next reader loads again.
+        if accepted:
+            self._keep_locally(stored, epoch)
+
+    def _keep_locally(self, stored: Stored, epoch: int) -> None:
+        if not bus.is_connected:
+            return
+        left_seconds = (stored.envelope.soft_ms - now_ms()) / 1000
+        factor = HOT_FACTOR if hot_keys.is_hot(self._key) else 1
+        ttl_seconds = min(self._policy.local_seconds * factor, left_seconds)
+        if ttl_seconds > 0:
+            local.put(self._key, stored, size=len(stored.payload) + 200, ttl_seconds=ttl_seconds, epoch=epoch)
+
+    def _is_due_early(self, envelope: Envelope) -> bool:
+        if self._policy.early <= 0 or envelope.absent:
+            return False
+        ahead_ms = envelope.load_ms * self._policy.early * -math.log(1.0 - random.random())
+        return now_ms() + ahead_ms >= envelope.soft_ms
+
+
+def read_redis(key: str) -> Stored | None:
+    """Return what Redis holds under ``key``; raise :class:`~cachelayer.redis.RedisUnavailable`."""
+    return unwrapped(redis_door.run(lambda client: client.get(namespaced(key))))
+
+
+def _absent_or(outcome: Outcome, stored: Stored) -> tuple[Outcome, Stored]:
+    return (Outcome.NEGATIVE_HIT if stored.envelope.absent else outcome), stored

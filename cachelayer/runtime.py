@@ -1,0 +1,52 @@
+"""What one process of the cache consists of: its L1, its end of the invalidation channel, its threads."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from cachelayer.flights import Flights
+from cachelayer.hotkeys import HotKeys
+from cachelayer.invalidation import InvalidationBus
+from cachelayer.local import LocalCache
+from cachelayer.outcomes import Outcome
+from cachelayer.refresher import Refresher
+
+if TYPE_CHECKING:
+    from cachelayer.values import Stored
+
+L1_BYTES = 32 * 1024 * 1024
+ABSENCES_PER_SECOND = 100
+"""How many "does not exist" a process may store in a second, so that guessed ids cannot fill Redis."""
+
+
+class Allowance:
+    """So many a second, per process."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._used = 0
+
+    def take(self) -> bool:
+        """Use one if there is one left in this second."""
+        second = int(monotonic())
+        if second != self._second:
+            self._second, self._used = second, 0
+        self._used += 1
+        return self._used <= self._per_second
+
+
+local: LocalCache[Stored] = LocalCache(L1_BYTES)
+bus = InvalidationBus(local)
+flights: Flights[tuple[Outcome, Stored]] = Flights()
+refresher = Refresher()
+hot_keys = HotKeys()
+absences = Allowance(ABSENCES_PER_SECOND)
+
+
+def reset() -> None:
+    """Forget this process's state and connections, as after a change of the cache's settings."""
+    bus.stop()
+    local.clear()
+    hot_keys.clear()
