@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from django.conf import settings
-
+from cachelayer.absence import Absent
 from cachelayer.engine import Cached, get_or_load, invalidate
 from cachelayer.trace import current_trace
-from catalog.errors import CatalogUnavailable
+from catalog.errors import CatalogUnavailable, ProductNotFound
 from recommender import repository
 
 ACTIVE_KEY = "similar:model"
@@ -27,9 +26,7 @@ def active_version() -> str:
     trace = current_trace()
     lookups = len(trace.lookups) if trace else 0
     try:
-        answer = get_or_load(
-            ACTIVE_KEY, ttl_seconds=settings.CACHE_TTL_SIMILAR, loader=lambda: repository.active_version() or NO_MODEL
-        )
+        answer = get_or_load(ACTIVE_KEY, "model", lambda: repository.active_version() or NO_MODEL)
     except CatalogUnavailable:
         return _last_known[0]
     finally:
@@ -41,7 +38,7 @@ def active_version() -> str:
 
 
 def forget_active_version() -> None:
-    """Let every process look again, which they do within their L1's lifetime."""
+    """Let every process look again."""
     invalidate(ACTIVE_KEY)
 
 
@@ -50,9 +47,10 @@ def cached_list(version: str, product_id: str, loader: Callable[[], Any]) -> Cac
 
     The version is part of the key, so a swap needs no invalidation.
     """
-    answer = get_or_load(
-        f"similar:{version}:{product_id}", ttl_seconds=settings.CACHE_TTL_SIMILAR, loader=loader, origin="ML_ENGINE"
-    )
+    try:
+        answer = get_or_load(f"similar:{version}:{product_id}", "similar", loader, origin="ML_ENGINE")
+    except Absent:
+        raise ProductNotFound(product_id[:40]) from None
     source = answer.outcome.source(answer.value["origin"])
     if source == answer.source:
         return answer

@@ -182,6 +182,8 @@ CACHE_POLICIES = {
     "search": {"soft_seconds": CACHE_TTL_SEARCH, "hard_seconds": CACHE_TTL_SEARCH + 900},
     "product": {"soft_seconds": CACHE_TTL_PRODUCT, "hard_seconds": CACHE_TTL_PRODUCT + 3600, "negative_seconds": 10},
     "similar": {"soft_seconds": CACHE_TTL_SIMILAR, "hard_seconds": CACHE_TTL_SIMILAR + 3600, "negative_seconds": 10},
+    # Which model is live: told to everybody at a swap, and worth knowing for as long as MongoDB may be away.
+    "model": {"soft_seconds": CACHE_TTL_SIMILAR, "hard_seconds": 86_400},
     "list": {"soft_seconds": 60, "hard_seconds": 960},
     "facets": {"soft_seconds": 120, "hard_seconds": 1020},
     "suggestions": {"soft_seconds": 300, "hard_seconds": 3900},

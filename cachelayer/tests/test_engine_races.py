@@ -17,9 +17,7 @@ spawn = multiprocessing.get_context("spawn")
 
 def run_race(*, steps: int, check_tokens: bool) -> list[Any]:
     """Run the race over all processes and return the violations found."""
-    truth = Truth(
-        spawn.Lock(), spawn.Array("q", KEYS, lock=False), spawn.Array("d", KEYS * REMEMBERED, lock=False)
-    )
+    truth = Truth(spawn.Lock(), spawn.Array("q", KEYS, lock=False), spawn.Array("d", KEYS * REMEMBERED, lock=False))
     report = spawn.Queue()
     racers = [
         spawn.Process(target=race, args=(truth, seed, steps // PROCESSES, check_tokens, report))

@@ -11,8 +11,8 @@ from cachelayer.lane import Replay
 from cachelayer.ratelimit import check
 from catalog.api.envelope import spliced
 from catalog.api.problems import rate_limited
+from catalog.changes import product_cache_key
 from catalog.search.request import SearchRequest
-from catalog.services.products import product_cache_key
 from catalog.services.trending import record_search
 
 

@@ -12,7 +12,7 @@ from catalog.contexts.formatting import format_attribute, format_date, format_pr
 from catalog.contexts.links import brand_url
 from catalog.representation import ProductJSON
 from catalog.search.index_keys import slug
-from catalog.services.products import product_cache_key
+from catalog.changes import product_cache_key
 
 _HIGHLIGHTS = 4
 _SHORT_VALUE = 24

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from cachelayer.engine import Absent, Cached, get_or_load
+from cachelayer.engine import Absent, Cached, Loaded, get_or_load
 from catalog import repository
+from catalog.changes import ANY_PRODUCT, product_cache_key
 from catalog.errors import ProductNotFound
 from catalog.representation import product_json
 
@@ -16,11 +17,6 @@ class CategoryJSON(TypedDict):
     key: str
     name: str
     product_count: int
-
-
-def product_cache_key(product_id: str) -> str:
-    """Return the key under which a product is cached."""
-    return f"product:{product_id}"
 
 
 def read_product(*, product_id: str) -> Cached:
@@ -64,5 +60,7 @@ def _list_of(order: str, limit: int) -> Cached:
     return get_or_load(
         f"list:{order}:{limit}",
         "list",
-        lambda: [product_json(product) for product in repository.list_products(order=order, limit=limit)],
+        lambda: Loaded(
+            [product_json(product) for product in repository.list_products(order=order, limit=limit)], (ANY_PRODUCT,)
+        ),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from cachelayer.engine import Cached, get_or_load
+from cachelayer.engine import Cached, Loaded, get_or_load
 from cachelayer.trace import span
 from catalog import repository
+from catalog.changes import ANY_PRODUCT, UNPLACED, category_tag
 from catalog.representation import ProductJSON, product_json
 from catalog.search.cursor import Cursor
 from catalog.search.plan import SearchPlan, plan_search, unanswerable
@@ -47,7 +48,17 @@ def search_products(*, request: SearchRequest) -> Cached:
     Raises:
         CatalogUnavailable: the page is not cached and MongoDB does not answer.
     """
-    return get_or_load(request.cache_key(), "search", lambda: _find(request))
+    return get_or_load(request.cache_key(), "search", lambda: _tagged(request, _find(request)))
+
+
+def _tagged(request: SearchRequest, page: SearchJSON) -> Loaded:
+    """Name what the page depends on: the categories of what it shows, or any product where it shows none."""
+    tags = {UNPLACED, *(category_tag(product["categoryPath"]) for product in page["data"])}
+    if request.category:
+        tags.add(f"category:{request.category}")
+    if not page["data"]:
+        tags.add(ANY_PRODUCT)
+    return Loaded(page, tuple(sorted(tags)))
 
 
 def _find(request: SearchRequest) -> SearchJSON:

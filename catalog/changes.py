@@ -1,0 +1,58 @@
+"""What has to follow when products change, whoever changed them: the one place that tells the caches.
+
+An entry of a product goes at once. Pages of results and lists turn stale by the tags that they carry: the categories of
+what they show, so that a change in one corner of the shop leaves the others warm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.dispatch import Signal
+
+from cachelayer.engine import invalidate, invalidate_everything
+from catalog.search.index_keys import category_key
+
+ANY_PRODUCT = "products"
+"""Carried by what any change may concern: lists over the whole catalogue, and searches that found nothing."""
+UNPLACED = "products:unplaced"
+"""Carried by every search: moved on by changes of products whose category is not known, such as deleted ones."""
+
+products_changed = Signal()
+"""Sent after the caches were told, with ``product_ids``: what other apps keep about these products is old."""
+
+
+def product_cache_key(product_id: str) -> str:
+    """Return the key under which a product is cached."""
+    return f"product:{product_id}"
+
+
+def category_tag(path: Sequence[str]) -> str:
+    """Return the tag of everything that shows products of this very category."""
+    return f"category:{category_key(path)}"
+
+
+def tags_of_change(category_path: Sequence[str]) -> set[str]:
+    """Return the tags that a change of a product in this category moves on: its own and those of all levels above."""
+    return {category_tag(category_path[:depth]) for depth in range(1, len(category_path) + 1)}
+
+
+def announce_changes(product_ids: Sequence[str], category_paths: Iterable[Sequence[str]], *, unplaced: bool) -> bool:
+    """Tell all caches that products were created, changed or deleted; return whether Redis heard it.
+
+    Args:
+        product_ids: the products.
+        category_paths: the categories that they are in now, and those that they were in before.
+        unplaced: whether the categories of some of them are not known.
+    """
+    tags = {ANY_PRODUCT} | {tag for path in category_paths for tag in tags_of_change(path)}
+    if unplaced:
+        tags.add(UNPLACED)
+    told = invalidate(*(product_cache_key(product_id) for product_id in product_ids), tags=sorted(tags))
+    products_changed.send(sender=None, product_ids=list(product_ids))
+    return told
+
+
+def announce_unknown_changes() -> bool:
+    """Tell all caches that products may have changed that nobody can name; return whether Redis heard it."""
+    return invalidate_everything()

@@ -1,0 +1,154 @@
+"""Writes that do not pass our own code: the watcher hears of them and the caches follow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from django.test import Client
+
+from cachelayer.outcomes import Outcome
+from cachelayer.watch_state import read_watch_state
+from catalog import mongo
+from catalog.changes import products_changed
+from catalog.indexes import PRODUCTS
+from catalog.search.request import SearchRequest
+from catalog.services.products import read_product
+from catalog.services.search import search_products
+from catalog.tests.factories import draft, store
+from catalog.watching import PLACE, PLACES, watch
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float = 5.0) -> float:
+    started = monotonic()
+    while not condition():
+        assert monotonic() - started < seconds, "the condition did not come true in time"
+        sleep(0.002)
+    return monotonic() - started
+
+
+class Watching:
+    """A watcher in a thread of this process."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=watch, args=(self.stopping,))
+        self.thread.start()
+        wait_for(lambda: read_watch_state() is not None)
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.thread.join(timeout=10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def ids(products_db: Any) -> list[str]:
+    products_db[PLACES].delete_many({})
+    return store(
+        draft("MOUSE-1", name="Wireless Mouse", price=1000),
+        draft("KEYS-1", name="Wireless Keyboard", category_path=("Gaming", "Keyboards"), product_type="Keyboard"),
+    )
+
+
+@pytest.fixture
+def watching(ids: list[str]) -> Iterator[Watching]:
+    watcher = Watching()
+    yield watcher
+    watcher.stop()
+
+
+def raise_price(product_id: str, price: int) -> None:
+    mongo.command_database()[PRODUCTS].update_one({"_id": ObjectId(product_id)}, {"$set": {"price": price}})
+
+
+def price_of(product_id: str) -> float:
+    return float(read_product(product_id=product_id).value["price"])
+
+
+def test_a_changed_product_is_read_anew_within_a_quarter_of_a_second(ids: list[str], watching: Watching) -> None:
+    taken = []
+    for price in range(2000, 2030):
+        price_of(ids[0])
+        raise_price(ids[0], price)
+        taken.append(wait_for(lambda wanted=price / 100: price_of(ids[0]) == wanted))
+    assert sorted(taken)[int(len(taken) * 0.9)] < 0.25
+
+
+def test_searches_turn_stale_by_category_and_others_stay_warm(ids: list[str], watching: Watching) -> None:
+    mice, keyboards = SearchRequest(query="mouse"), SearchRequest(query="keyboard")
+    for request in (mice, keyboards):
+        search_products(request=request)
+    raise_price(ids[0], 3333)
+    wait_for(lambda: search_products(request=mice).value["data"][0]["price"] == 33.33)
+    assert search_products(request=keyboards).outcome in {Outcome.L1_HIT, Outcome.REDIS_HIT}
+
+
+def test_a_deleted_product_is_gone(client: Client, ids: list[str], watching: Watching) -> None:
+    assert client.get(f"/api/products/{ids[0]}").status_code == 200
+    mongo.command_database()[PRODUCTS].delete_one({"_id": ObjectId(ids[0])})
+    wait_for(lambda: client.get(f"/api/products/{ids[0]}").status_code == 404)
+    wait_for(lambda: search_products(request=SearchRequest(query="mouse")).value["count"] == 0)
+
+
+def test_a_created_product_is_found_though_it_was_known_to_be_absent(client: Client, watching: Watching) -> None:
+    from catalog.documents import object_id_of
+
+    path = f"/api/products/{object_id_of('NEW-1')}"
+    assert client.get(path).status_code == 404
+    assert search_products(request=SearchRequest(query="unicorn")).value["count"] == 0
+    store(draft("NEW-1", name="Unicorn"))
+    wait_for(lambda: client.get(path).status_code == 200)
+    wait_for(lambda: search_products(request=SearchRequest(query="unicorn")).value["count"] == 1)
+
+
+def test_what_happened_while_no_watcher_ran_is_told_when_one_starts_again(ids: list[str]) -> None:
+    first = Watching()
+    price_of(ids[0])
+    first.stop()
+    raise_price(ids[0], 4444)
+    sleep(0.1)
+    assert price_of(ids[0]) == 10.0
+    second = Watching()
+    wait_for(lambda: price_of(ids[0]) == 44.44)
+    second.stop()
+
+
+def test_a_place_that_mongodb_no_longer_knows_makes_everything_old(ids: list[str]) -> None:
+    first = Watching()
+    first.stop()
+    price_of(ids[0])
+    # A well-formed token from long before the oldest entry of the oplog.
+    ancient = {"_data": "8200000001000000012B0229296E04"}
+    mongo.command_database()[PLACES].update_one({"_id": PLACE}, {"$set": {"token": ancient}})
+    raise_price(ids[0], 5555)
+    second = Watching()
+    wait_for(lambda: price_of(ids[0]) == 55.55)
+    raise_price(ids[0], 6666)
+    wait_for(lambda: price_of(ids[0]) == 66.66)
+    second.stop()
+
+
+def test_a_bulk_of_changes_is_told_in_batches_and_completely(products_db: Any) -> None:
+    products_db[PLACES].delete_many({})
+    identifiers = store(*(draft(f"SKU-{number}", price=100) for number in range(1500)))
+    watcher = Watching()
+    told: set[str] = set()
+    products_changed.connect(receiver := lambda product_ids, **_: told.update(product_ids))
+    products_db[PRODUCTS].update_many({}, {"$set": {"price": 200}})
+    wait_for(lambda: told >= set(identifiers), seconds=20)
+    products_changed.disconnect(receiver)
+    watcher.stop()
+
+
+def test_the_lag_is_published(ids: list[str], watching: Watching) -> None:
+    raise_price(ids[0], 7777)
+    wait_for(lambda: (state := read_watch_state()) is not None and state.events >= 1)
+    state = read_watch_state()
+    assert state is not None
+    assert 0 <= state.lag_ms <= state.worst_lag_ms < 2000
+    assert state.supported
