@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -81,7 +82,7 @@ def get_or_load_many(
         The values by key, in the order of ``keys``, without those that do not exist.
     """
     rules = policy_named(policy) if isinstance(policy, str) else policy
-    reads = {key: Read(key, rules, lambda key=key: _only(loader, key)) for key in keys}
+    reads = {key: Read(key, rules, partial(_only, loader, key)) for key in keys}
     found: dict[str, tuple[Outcome, Stored]] = {}
     for key, read in reads.items():
         if (here := read.from_local()) is not None:

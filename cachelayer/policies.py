@@ -67,7 +67,8 @@ def policy_named(name: str) -> Policy:
 
 def all_policies() -> dict[str, Policy]:
     """Return the policies of the settings by name."""
-    return _read(tuple((name, tuple(sorted(rules.items()))) for name, rules in settings.CACHE_POLICIES.items()))
+    configured: dict[str, dict[str, Any]] = settings.CACHE_POLICIES
+    return _read(tuple((name, tuple(sorted(rules.items()))) for name, rules in configured.items()))
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from pymongo.change_stream import CollectionChangeStream
+from pymongo.change_stream import ChangeStream
 from pymongo.errors import OperationFailure, PyMongoError
 
 from cachelayer.watch_state import WatchState, publish_watch_state
@@ -46,7 +46,7 @@ _PIPELINE: list[dict[str, Any]] = [
         }
     }
 ]
-Stream = CollectionChangeStream[dict[str, Any]]
+Stream = ChangeStream[dict[str, Any]]
 
 
 class NoChangeStream(RuntimeError):

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from cachelayer.health import Health, Status, check_health
 from cachelayer.telemetry import totals
+from cachelayer.watch_state import read_watch_state
 
 
 @require_safe
@@ -71,11 +72,16 @@ class _Totals(Collector):
         up = GaugeMetricFamily("speedscale_server_up", "Whether a server answers", labels=["server"])
         for server in check_health().servers:
             up.add_metric([server.name], float(server.up))
-        return [requests, seconds, reads, up]
+        lag = GaugeMetricFamily("speedscale_invalidation_lag_seconds", "Worst lag of the watcher in the last minute")
+        state = read_watch_state()
+        if state is not None and state.supported:
+            lag.add_metric([], state.worst_lag_ms / 1000)
+        return [requests, seconds, reads, up, lag]
 
 
 def _health_json(report: Health) -> dict[str, Any]:
     return {
+        "invalidation": _invalidation_json(),
         "status": report.status.value,
         "timestamp": report.at.isoformat(),
         "connections": {server.name: server.up for server in report.servers},
@@ -89,6 +95,16 @@ def _health_json(report: Health) -> dict[str, Any]:
             for server in report.servers
         },
     }
+
+
+def _invalidation_json() -> dict[str, Any]:
+    """Tell how writes by others reach the caches."""
+    state = read_watch_state()
+    if state is None:
+        return {"watcher": "absent", "meaning": "writes by others reach the caches only as their values expire"}
+    if not state.supported:
+        return {"watcher": "unsupported", "meaning": "MongoDB is no replica set and has no change streams"}
+    return {"watcher": "running", "lag_ms": state.lag_ms, "worst_lag_ms": state.worst_lag_ms, "events": state.events}
 
 
 def _json(body: dict[str, Any], *, status: int) -> HttpResponse:

@@ -178,7 +178,7 @@ CACHE_TTL_SIMILAR = env.integer("CACHE_TTL_SIMILAR", 120, minimum=1, maximum=86_
 CACHE_L1_SECONDS = env.integer("CACHE_L1_SECONDS", 2, minimum=0, maximum=60)
 # The rules for each kind of value; cachelayer/policies.py says what each rule means. Fresh for the TTL, and old answers
 # for some minutes more, while they are refreshed or while MongoDB is away.
-CACHE_POLICIES = {
+CACHE_POLICIES: dict[str, dict[str, float]] = {
     "search": {"soft_seconds": CACHE_TTL_SEARCH, "hard_seconds": CACHE_TTL_SEARCH + 900},
     "product": {"soft_seconds": CACHE_TTL_PRODUCT, "hard_seconds": CACHE_TTL_PRODUCT + 3600, "negative_seconds": 10},
     "similar": {"soft_seconds": CACHE_TTL_SIMILAR, "hard_seconds": CACHE_TTL_SIMILAR + 3600, "negative_seconds": 10},

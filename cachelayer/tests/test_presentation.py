@@ -26,7 +26,16 @@ def test_ages_have_their_largest_unit(seconds: float, text: str) -> None:
 
 
 def test_every_outcome_has_a_look() -> None:
-    assert [heat_of(outcome) for outcome in Outcome] == [Heat.HOT, Heat.HOT, Heat.STALE, Heat.COLD, Heat.BYPASS]
+    assert {outcome: heat_of(outcome) for outcome in Outcome} == {
+        Outcome.L1_HIT: Heat.HOT,
+        Outcome.REDIS_HIT: Heat.HOT,
+        Outcome.NEGATIVE_HIT: Heat.HOT,
+        Outcome.STALE: Heat.STALE,
+        Outcome.STALE_ON_ERROR: Heat.STALE,
+        Outcome.WAITED: Heat.COLD,
+        Outcome.MISS: Heat.COLD,
+        Outcome.BYPASS: Heat.BYPASS,
+    }
     assert heat_of(None) is Heat.NONE
 
 
@@ -37,8 +46,8 @@ def test_a_source_that_is_not_known_yet_is_still_readable() -> None:
 
 def test_an_answer_tells_how_it_was_found_and_from_when() -> None:
     with tracing():
-        cold = provenance_of(get_or_load("test:key", ttl_seconds=60, loader=lambda: 1), key="test:key")
-        warm = provenance_of(get_or_load("test:key", ttl_seconds=60, loader=lambda: 2))
+        cold = provenance_of(get_or_load("test:key", "product", lambda: 1), key="test:key")
+        warm = provenance_of(get_or_load("test:key", "product", lambda: 2))
     assert (cold.source, cold.outcome, cold.heat, cold.age, cold.key) == ("MONGODB", "MISS", "cold", "", "test:key")
     assert (warm.source, warm.outcome, warm.heat, warm.age) == ("L1_CACHE", "HIT", "hot", "stored just now")
     assert cold.elapsed.endswith("ms")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from cachelayer.engine import Cached
 from cachelayer.presentation import Provenance, provenance_of
+from catalog.changes import product_cache_key
 from catalog.contexts.cards import Picture, Rating, StockState, picture_of, rating_of, stock_state
 from catalog.contexts.facets import Crumb, breadcrumbs
 from catalog.contexts.formatting import format_attribute, format_date, format_price
 from catalog.contexts.links import brand_url
 from catalog.representation import ProductJSON
 from catalog.search.index_keys import slug
-from catalog.changes import product_cache_key
 
 _HIGHLIGHTS = 4
 _SHORT_VALUE = 24

@@ -15,9 +15,8 @@ from pymongo import InsertOne, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
-from cachelayer import engine
-from cachelayer import redis as redis_door
 from catalog.categories import refresh_categories
+from catalog.changes import announce_changes
 from catalog.documents import ProductDocument, object_id_of, to_document
 from catalog.errors import CatalogUnavailable
 from catalog.importing.drafts import Built
@@ -120,7 +119,7 @@ def load_batch(database: Documents, batch: Sequence[Built], *, dry_run: bool) ->
     finally:
         # Also what was written before MongoDB was lost.
         if not dry_run:
-            loaded.caches_told = _invalidate(loaded)
+            loaded.caches_told = _announce(batch, loaded)
     raise CatalogUnavailable("someone else changes the same products all the time")
 
 
@@ -192,10 +191,12 @@ def _written(
     return result.inserted_count + result.matched_count == len(writes)
 
 
-def _invalidate(loaded: LoadedBatch) -> bool:
-    """Make the caches drop what was written; return whether Redis took notice."""
-    keys = [f"product:{key}" for key, outcome in loaded.outcomes.items() if outcome is not Outcome.UNCHANGED]
-    if not keys:
+def _announce(batch: Sequence[Built], loaded: LoadedBatch) -> bool:
+    """Tell the caches what was written; return whether Redis heard it."""
+    written = {key for key, outcome in loaded.outcomes.items() if outcome is not Outcome.UNCHANGED}
+    if not written:
         return True
-    engine.invalidate(*keys)
-    return not redis_door.breaker.reason
+    paths = {tuple(item.draft.category_path) for item in batch}
+    # An updated product may have been in another category before.
+    moved = Outcome.UPDATED in loaded.outcomes.values()
+    return announce_changes([str(key) for key in written], paths, unplaced=moved)

@@ -187,11 +187,11 @@ def test_written_products_leave_the_cache_and_unchanged_ones_stay(products_db: A
     load(products_db, draft("A"), draft("B"))
     keys = {sku: f"product:{object_id_of(sku)}" for sku in ("A", "B")}
     for key in keys.values():
-        engine.get_or_load(key, ttl_seconds=60, loader=lambda: "old")
+        engine.get_or_load(key, "product", lambda: "old")
     loaded = load(products_db, draft("A", price=1), draft("B"))
     assert loaded.caches_told
     engine.clear_local()
-    found = {sku: engine.get_or_load(key, ttl_seconds=60, loader=lambda: "new").value for sku, key in keys.items()}
+    found = {sku: engine.get_or_load(key, "product", lambda: "new").value for sku, key in keys.items()}
     assert found == {"A": "new", "B": "old"}
 
 

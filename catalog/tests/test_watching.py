@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
@@ -70,12 +71,16 @@ def price_of(product_id: str) -> float:
     return float(read_product(product_id=product_id).value["price"])
 
 
+def has_price(product_id: str, price: float) -> bool:
+    return price_of(product_id) == price
+
+
 def test_a_changed_product_is_read_anew_within_a_quarter_of_a_second(ids: list[str], watching: Watching) -> None:
     taken = []
     for price in range(2000, 2030):
         price_of(ids[0])
         raise_price(ids[0], price)
-        taken.append(wait_for(lambda wanted=price / 100: price_of(ids[0]) == wanted))
+        taken.append(wait_for(partial(has_price, ids[0], price / 100)))
     assert sorted(taken)[int(len(taken) * 0.9)] < 0.25
 
 

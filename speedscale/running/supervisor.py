@@ -99,8 +99,15 @@ class Supervisor:
             )
             self._add(web)
             step.text = f"web server on {web.url}"
+        with report.step("watcher of changes made by others"):
+            self._add(self._watcher())
         write_endpoints(options.data_dir, Endpoints(endpoints.mongo_uri, endpoints.redis_url, web.url))
         return web
+
+    def _watcher(self) -> ServerProcess:
+        command = [sys.executable, str(self._options.base_dir / "manage.py"), "watch_catalog"]
+        log = self._options.data_dir / "logs" / "watcher.log"
+        return ServerProcess("watcher", command, log=log, env=self._env)
 
     def _start_mongodb(self) -> str:
         """Return the address of the embedded MongoDB; empty where the settings name another."""
