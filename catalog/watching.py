@@ -31,6 +31,7 @@ _BATCH = 500
 _IDLE_SECONDS = 0.5
 _RECONNECT_SECONDS = 0.5
 _SAVE_SECONDS = 1.0
+_REPEAT_SECONDS = 5.0
 _WORST_OF_SECONDS = 60.0
 _HISTORY_LOST = frozenset({136, 280, 286})
 _NOT_A_REPLICA_SET = 40573
@@ -47,10 +48,6 @@ _PIPELINE: list[dict[str, Any]] = [
     }
 ]
 Stream = ChangeStream[dict[str, Any]]
-
-
-class NoChangeStream(RuntimeError):
-    """This MongoDB is a standalone server, which has no change streams."""
 
 
 @dataclass(slots=True)
@@ -101,19 +98,16 @@ class Batch:
 
 
 def watch(stopping: threading.Event) -> None:
-    """Follow the catalogue until ``stopping`` is set.
-
-    Raises:
-        NoChangeStream: this MongoDB has none.
-    """
+    """Follow the catalogue until ``stopping`` is set; where MongoDB has no change streams, only say so."""
     watcher = _Watcher(stopping)
     while not stopping.is_set():
         try:
             watcher.follow()
         except OperationFailure as error:
             if error.code == _NOT_A_REPLICA_SET:
-                publish_watch_state(WatchState(supported=False))
-                raise NoChangeStream(str(error)) from error
+                logger.warning("This MongoDB is no replica set, so it does not tell of changes made by others.")
+                _say_unsupported(stopping)
+                return
             if error.code not in _HISTORY_LOST:
                 raise
             logger.warning("MongoDB has forgotten what changed since the watcher was last here: all caches are old.")
@@ -122,6 +116,12 @@ def watch(stopping: threading.Event) -> None:
         except PyMongoError as error:
             logger.warning("MongoDB does not answer the watcher (%s); it goes on trying.", type(error).__name__)
             stopping.wait(_RECONNECT_SECONDS)
+
+
+def _say_unsupported(stopping: threading.Event) -> None:
+    publish_watch_state(WatchState(supported=False))
+    while not stopping.wait(_REPEAT_SECONDS):
+        publish_watch_state(WatchState(supported=False))
 
 
 class _Watcher:

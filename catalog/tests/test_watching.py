@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 from bson import ObjectId
 from django.test import Client
+from pytest_django import Settings
 
 from cachelayer.outcomes import Outcome
 from cachelayer.watch_state import read_watch_state
@@ -22,6 +24,9 @@ from catalog.services.products import read_product
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
 from catalog.watching import PLACE, PLACES, watch
+from speedscale.embedded.mongod import mongod_binary
+from speedscale.embedded.ports import free_port, is_listening
+from speedscale.embedded.process import ServerProcess
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 5.0) -> float:
@@ -157,3 +162,24 @@ def test_the_lag_is_published(ids: list[str], watching: Watching) -> None:
     assert state is not None
     assert 0 <= state.lag_ms <= state.worst_lag_ms < 2000
     assert state.supported
+
+
+def test_a_standalone_mongodb_is_said_to_tell_nothing(tmp_path: Path, settings: Settings) -> None:
+    directory = tmp_path / "standalone"
+    directory.mkdir()
+    port = free_port()
+    command = [mongod_binary(), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
+    server = ServerProcess("mongod", command, log=directory / "mongod.log")
+    mongo.close()
+    settings.MONGO_URI = f"mongodb://127.0.0.1:{port}"
+    stopping = threading.Event()
+    thread = threading.Thread(target=watch, args=(stopping,))
+    try:
+        server.wait_until(lambda: is_listening(port), timeout_seconds=20)
+        thread.start()
+        wait_for(lambda: (state := read_watch_state()) is not None and not state.supported, seconds=10)
+    finally:
+        stopping.set()
+        thread.join(timeout=10)
+        mongo.close()
+        server.stop()

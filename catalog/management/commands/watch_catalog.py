@@ -6,9 +6,9 @@ import signal
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from catalog.watching import NoChangeStream, watch
+from catalog.watching import watch
 
 
 class Command(BaseCommand):
@@ -23,10 +23,4 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         self.stdout.write("Watching the catalogue for changes.")
-        try:
-            watch(stopping)
-        except NoChangeStream as error:
-            raise CommandError(
-                "This MongoDB has no change streams, because it is no replica set: caches are invalidated by our own "
-                "writes alone, and by their TTL."
-            ) from error
+        watch(stopping)
