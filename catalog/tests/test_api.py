@@ -9,6 +9,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from catalog.changes import announce_changes
+from catalog.documents import object_id_of
 from catalog.tests.factories import draft, store
 
 HOSTILE = [
@@ -97,12 +99,12 @@ def test_an_unknown_product_is_a_404_problem(client: Client, products_db: Any, i
     assert response.json()["status"] == 404
 
 
-def test_an_unknown_product_is_not_cached_as_an_answer(client: Client, products_db: Any) -> None:
+def test_a_product_that_was_unknown_is_found_once_its_creation_was_announced(client: Client, products_db: Any) -> None:
     missing = draft("LATE-1")
-    from catalog.documents import object_id_of
-
-    assert client.get(f"/api/products/{object_id_of('LATE-1')}").status_code == 404
+    for _ in range(2):
+        assert client.get(f"/api/products/{object_id_of('LATE-1')}").status_code == 404
     [identifier] = store(missing)
+    announce_changes([identifier], [missing.category_path], unplaced=False)
     assert client.get(f"/api/products/{identifier}").status_code == 200
 
 
