@@ -168,7 +168,7 @@ def test_a_standalone_mongodb_is_said_to_tell_nothing(tmp_path: Path, settings: 
     directory = tmp_path / "standalone"
     directory.mkdir()
     port = free_port()
-    command = [mongod_binary(), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
+    command: list[str | Path] = [mongod_binary(), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
     server = ServerProcess("mongod", command, log=directory / "mongod.log")
     mongo.close()
     settings.MONGO_URI = f"mongodb://127.0.0.1:{port}"
