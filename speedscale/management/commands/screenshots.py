@@ -16,8 +16,10 @@ from speedscale.embedded.state import read_endpoints
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-_SIZES = {"desktop": (1160, 700), "tablet": (834, 1112), "phone": (390, 844)}
+_SIZES = {"desktop": (1160, 700), "tall": (1160, 1000), "tablet": (834, 1112), "phone": (390, 844)}
 _MAX_BYTES = 300_000
+_ROUNDS = 6
+_ASKED_OF_THE_API = ("/api/search?query=wireless+mouse", "/api/search?query=desk", "/api/trending")
 _WARM_UP = (
     "/search?q=wireless+mouse",
     "/search?q=keyboard&sort=price_asc",
@@ -40,7 +42,8 @@ class Shot:
 
     @property
     def file_name(self) -> str:
-        return f"{self.page}-{self.device}-{self.theme}.png"
+        device = "desktop" if self.device == "tall" else self.device
+        return f"{self.page}-{device}-{self.theme}.png"
 
 
 class Command(BaseCommand):
@@ -82,16 +85,18 @@ class Command(BaseCommand):
 
 
 def _warm_up(browser: Browser, url: str) -> str:
-    """Search as a visitor would, so that the dashboard has something to tell; return the path of a product."""
+    """Search as visitors and programs do, so that the dashboard has something to tell; return the path of a product."""
     page = browser.new_page()
     product = "/"
-    for round_number in range(4):
+    for round_number in range(_ROUNDS):
         for path in _WARM_UP:
             page.goto(url + path, wait_until="domcontentloaded")
             link = page.locator(".card__name a").first
             if round_number == 0 and product == "/" and link.count():
                 product = link.get_attribute("href") or "/"
         page.goto(url + product, wait_until="domcontentloaded")
+        for path in _ASKED_OF_THE_API:
+            page.request.get(url + path)
     page.close()
     return product
 
@@ -109,7 +114,7 @@ def _shots(product: str) -> tuple[Shot, ...]:
         Shot("product", product, "tablet", "dark"),
         Shot("nothing-found", nothing, "tablet", "light"),
         Shot("error", "/search?q=mouse&min_price=cheap", "phone", "light"),
-        Shot("dashboard", "/dashboard/", "desktop", "light"),
-        Shot("dashboard", "/dashboard/", "desktop", "dark"),
+        Shot("dashboard", "/dashboard/", "tall", "light"),
+        Shot("dashboard", "/dashboard/", "tall", "dark"),
         Shot("dashboard", "/dashboard/", "phone", "dark"),
     )
