@@ -35,18 +35,21 @@ def run_load(url: str, *, seconds: float, connections: int = 16) -> Load:
     if wrk is None:
         raise LoadError("wrk was not found: install Debian's package wrk")
     command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", url]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    output = finished.stdout
+    if finished.returncode:
+        raise LoadError(f"wrk {url}: {output}{finished.stderr}")
     if "Non-2xx" in output or "Socket errors" in output:
         raise LoadError(output)
     return Load(
         requests_per_second=float(_find(r"Requests/sec:\s+([\d.]+)", output)),
-        p50_ms=_milliseconds(_find(r"50%\s+(\S+)", output)),
-        p99_ms=_milliseconds(_find(r"99%\s+(\S+)", output)),
+        p50_ms=_milliseconds(_find(r"^\s+50%\s+(\S+)", output)),
+        p99_ms=_milliseconds(_find(r"^\s+99%\s+(\S+)", output)),
     )
 
 
 def _find(pattern: str, output: str) -> str:
-    match = re.search(pattern, output)
+    match = re.search(pattern, output, re.MULTILINE)
     if match is None:
         raise LoadError(output)
     return match[1]

@@ -79,7 +79,7 @@ def running_stack(*, products: int, settings: dict[str, str] | None = None) -> I
 def start_gunicorn(cleanup: ExitStack, application: str, url: str, environment: dict[str, str], log: Path) -> None:
     """Start gunicorn with the project's own configuration and wait until it answers."""
     command = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", application]
-    server = ServerProcess("gunicorn", command, log=log, env={**environment, "PYTHONPATH": str(ROOT)})
+    server = ServerProcess(application, command, log=log, env={**environment, "PYTHONPATH": str(ROOT)})
     cleanup.callback(server.stop)
     server.wait_until(lambda: _answers(f"{url}/livez"), timeout_seconds=_START_SECONDS)
 
