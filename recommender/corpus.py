@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
 
@@ -25,12 +25,17 @@ class Corpus:
 
     Filled by :meth:`lines`; complete when that has been read to its end.
 
+    Args:
+        products: read once.
+        read_as: gives the product whose tokens are taken, as when the model must not see a field.
+
     Attributes:
         labels: what to tell people of a token, by token.
     """
 
-    def __init__(self, products: Iterable[Product]) -> None:
+    def __init__(self, products: Iterable[Product], *, read_as: Callable[[Product], Product] | None = None) -> None:
         self._products = products
+        self._read_as = read_as
         self.labels: dict[str, str] = {}
         self._ids = bytearray()
         self._row = array("i")
@@ -45,7 +50,7 @@ class Corpus:
     def lines(self) -> Iterator[str]:
         """Yield the token line of each row, in order of rows; may be read once."""
         for product in self._products:
-            features = list(product_features(product))
+            features = list(product_features(self._read_as(product) if self._read_as else product))
             line = " ".join([feature.token for feature in features])
             digest = hashlib.blake2b(line.encode(), digest_size=12).digest()
             is_new = digest not in self._rows

@@ -26,6 +26,18 @@ class Selection:
     diversity: float = 0.25
 
 
+_ROWS_AT_ONCE = 256
+
+
+def select_in_parts(nearest: Nearest, space: Floats, selection: Selection) -> Nearest:
+    """Do what :func:`select` does, some rows at a time: comparing all candidates with each other takes memory."""
+    parts = [
+        select(Nearest(nearest.rows[part], nearest.scores[part]), space, selection)
+        for part in (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(nearest.rows), _ROWS_AT_ONCE))
+    ]
+    return Nearest(np.concatenate([part.rows for part in parts]), np.concatenate([part.scores for part in parts]))
+
+
 def select(nearest: Nearest, space: Floats, selection: Selection) -> Nearest:
     """Choose and order entries by maximal marginal relevance (Carbonell and Goldstein 1998), for all rows at once.
 

@@ -63,7 +63,7 @@ def evaluate(
     metrics = {MODEL: judge.metrics({row: done.lists[row] for row in rows})}
     metrics[MODEL] |= {
         "overlap_at_10": overlap_with_exact(finder, done.nearest, rows[:: max(len(rows) // exact_sample, 1)]),
-        "coverage": float(done.recommended.mean()) if len(done.recommended) else None,
+        "coverage": float(done.recommended.mean()) if done.products else None,
         "served": done.with_neighbours / done.products if done.products else None,
     }
     for name, (recommend, coverage) in _baselines(facts).items():

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.corpus import Corpus
-from recommender.diversity import Selection, select
-from recommender.neighbours import NOBODY, Block, Nearest, NeighbourFinder, Rows
+from recommender.diversity import Selection, select_in_parts
+from recommender.neighbours import NOBODY, Block, NeighbourFinder, Rows
 from recommender.reasons import SharedFeatures
 from recommender.repository import insert_neighbours
 from recommender.vectors import Floats, Matrix
@@ -98,7 +98,7 @@ class _Written:
 
 def _write_block(job: Job, block: Block) -> _Written:
     nearest = job.finder.nearest(block, top=CANDIDATES)
-    lists = _select(job, nearest)
+    lists = select_in_parts(nearest, job.space, job.selection)
     features = SharedFeatures(job.matrix, job.labels)
     documents: list[Document] = []
     count = filled = 0
@@ -116,20 +116,9 @@ def _write_block(job: Job, block: Block) -> _Written:
         products=count,
         with_neighbours=filled,
         recommended=np.unique(lists.rows[lists.rows != NOBODY]),
-        nearest={row: _real(nearest.rows[place]) for place, row in sampled},
-        lists={row: _real(lists.rows[place]) for place, row in sampled},
+        nearest={row: real_rows(nearest.rows[place]) for place, row in sampled},
+        lists={row: real_rows(lists.rows[place]) for place, row in sampled},
     )
-
-
-def _select(job: Job, nearest: Nearest) -> Nearest:
-    # In parts, because the comparison of all candidates with each other is the largest array of a training.
-    parts = [
-        select(
-            Nearest(nearest.rows[start : start + 256], nearest.scores[start : start + 256]), job.space, job.selection
-        )
-        for start in range(0, len(nearest.rows), 256)
-    ]
-    return Nearest(np.concatenate([part.rows for part in parts]), np.concatenate([part.scores for part in parts]))
 
 
 def _documents(job: Job, shared: SharedFeatures, row: int, neighbours: Rows, scores: Floats) -> Iterator[Document]:
@@ -150,7 +139,8 @@ def _documents(job: Job, shared: SharedFeatures, row: int, neighbours: Rows, sco
             yield identifier, [head, *others], [1000, *thousandths], features, [0, *masks]
 
 
-def _real(rows: Rows) -> list[int]:
+def real_rows(rows: Rows) -> list[int]:
+    """Return the entries of a list without what fills it up."""
     return [int(row) for row in rows if row != NOBODY]
 
 

@@ -71,7 +71,7 @@ def tell_reason(item: Product, neighbour: Product, *, score: float, shared: Sequ
     """
     parts = [_relation(item, neighbour, score)]
     facts = [label for label in shared if not label.startswith(_WORD)]
-    said = f"{item.product_type} {item.category} {item.brand}".casefold()
+    said = " ".join((item.product_type, *item.category_path, item.brand)).casefold()
     words = [label for label in shared if label.startswith(_WORD) and label.strip("“”").casefold() not in said]
     if facts:
         parts.append(f"both with {' and '.join(facts[:_TOLD])}")
