@@ -17,7 +17,13 @@ from rich.table import Table
 
 from bench.result import Result
 
-_MODULES = {"serving": ("P1", "P2"), "cache": ("P7", "P8"), "seeding": ("P9",), "recommending": ("P10", "P11"), "browser": ("P15",)}
+_MODULES = {
+    "serving": ("P1", "P2"),
+    "cache": ("P7", "P8"),
+    "seeding": ("P9",),
+    "recommending": ("P10", "P11"),
+    "browser": ("P15",),
+}
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 

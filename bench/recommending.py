@@ -26,46 +26,6 @@ _COLD_AT, _FULL_COLD_AT = 100_000, 300_000
 _GIB = 2**30
 _OVERLAP, _MEMORY_GIB, _SPEEDUP = 0.95, 8.0, 50.0
 _ASKED, _QUERIES = 400, 60
-_SERVICE = """
-import json, os, random, sys, time
-import django
-os.environ["DJANGO_SETTINGS_MODULE"] = "speedscale.settings"
-django.setup()
-from sklearn.neighbors import NearestNeighbors
-from catalog.repository import stream_products
-from recommender import repository
-from recommender.artefacts import load_artefact
-from recommender.features import token_line
-from recommender.services import similar_products
-from recommender.vectors import transform_lines
-
-asked, queries = int(sys.argv[1]), int(sys.argv[2])
-manifest, _ = repository.get_model(repository.get_active().version)
-vectoriser, weights = load_artefact(manifest)
-ids = []
-def lines():
-    for product in stream_products():
-        ids.append(product.id)
-        yield token_line(product)
-matrix = transform_lines(vectoriser, weights, lines())
-search = NearestNeighbors(metric="cosine", algorithm="brute").fit(matrix)
-rows = random.Random(11).sample(range(len(ids)), asked + 20)
-for row in rows[:20]:
-    similar_products(product_id=ids[row])
-search.kneighbors(matrix[rows[0]], 21)
-ours, theirs = [], []
-for number, row in enumerate(rows[20:]):
-    started = time.perf_counter()
-    answer = similar_products(product_id=ids[row])
-    ours.append((time.perf_counter() - started) * 1000)
-    assert answer.source == "ML_ENGINE", answer.source
-    if number % (asked // queries) == 0:
-        started = time.perf_counter()
-        search.kneighbors(matrix[row], 21)
-        theirs.append((time.perf_counter() - started) * 1000)
-print(json.dumps({"ours_ms": ours, "theirs_ms": theirs, "products": len(ids)}))
-"""
-"""Runs in a process of its own, in the stack's environment: cold answers between queries of the same products."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +124,9 @@ def _manifest(stack: Stack) -> dict[str, Any]:
 
 def _cold(stack: Stack) -> dict[str, Any]:
     finished = subprocess.run(
-        [sys.executable, "-c", _SERVICE, str(_ASKED), str(_QUERIES)],
+        [sys.executable, "-m", "bench.recommending_probe", str(_ASKED), str(_QUERIES)],
         cwd=ROOT,
-        env={**stack.environment, "PYTHONPATH": str(ROOT)},
+        env=stack.environment,
         capture_output=True,
         text=True,
         check=False,
