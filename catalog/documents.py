@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypedDict
 
 from bson import ObjectId
@@ -26,6 +27,8 @@ MAX_CATEGORY_DEPTH = 6
 MAX_ATTRIBUTES = 400
 MAX_ATTRIBUTE_NAME = 80
 MAX_ATTRIBUTE_TEXT = 2000
+_REQUIRED_TEXT = frozenset({"sku", "name"})
+_LARGEST = {"price": MAX_PRICE, "stock": MAX_STOCK, "rating_count": MAX_STOCK, "popularity": MAX_POPULARITY}
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 _NUL = "\x00"
 
@@ -96,30 +99,25 @@ def object_id_of(sku: str) -> ObjectId:
 
 def validated(draft: ProductDraft) -> ProductDraft:
     """Return ``draft`` if it can be stored; raise :class:`~catalog.errors.InvalidProduct` naming the field if not."""
-    for name, longest in MAX_TEXT.items():
-        value = getattr(draft, name)
-        if not isinstance(value, str):
-            raise InvalidProduct(name, "must be text")
-        if len(value) > longest:
-            raise InvalidProduct(name, f"has {len(value):,} characters, more than {longest:,}")
-        if _NUL in value:
-            raise InvalidProduct(name, "contains a NUL character")
-    for name in ("sku", "name"):
-        if not getattr(draft, name).strip():
-            raise InvalidProduct(name, "is missing")
-    _check_number("price", draft.price, MAX_PRICE)
-    _check_number("stock", draft.stock, MAX_STOCK)
-    _check_number("rating_count", draft.rating_count, MAX_STOCK)
-    _check_number("popularity", draft.popularity, MAX_POPULARITY)
-    if isinstance(draft.rating, bool) or not isinstance(draft.rating, int | float) or not 0 <= draft.rating <= 5:
-        raise InvalidProduct("rating", "must be a number from 0 to 5")
-    if not _CURRENCY.match(draft.currency):
-        raise InvalidProduct("currency", "must be an ISO 4217 code such as EUR")
-    if draft.image_url and not draft.image_url.startswith(("https://", "http://")):
-        raise InvalidProduct("image_url", "must start with https:// or http://")
-    _check_category(draft.category_path)
-    _check_attributes(draft.attributes)
+    for check in _CHECKS:
+        check(draft)
     return draft
+
+
+def invalid_fields(draft: ProductDraft) -> dict[str, str]:
+    """Return what is wrong with ``draft``, by field: the first rule that each field breaks."""
+    reasons: dict[str, str] = {}
+    for check in _CHECKS:
+        try:
+            check(draft)
+        except InvalidProduct as error:
+            reasons.setdefault(error.field, error.reason)
+    return reasons
+
+
+def draft_of(product: Product) -> ProductDraft:
+    """Return what an editor could have said to get ``product``."""
+    return ProductDraft(**{name: getattr(product, name) for name in ProductDraft.__dataclass_fields__})
 
 
 def to_document(draft: ProductDraft, *, now: datetime, version: int = 1) -> ProductDocument:
@@ -206,12 +204,41 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _check_number(name: str, value: object, largest: int) -> None:
+def _check_text(draft: ProductDraft, name: str) -> None:
+    value = getattr(draft, name)
+    if not isinstance(value, str):
+        raise InvalidProduct(name, "must be text")
+    if len(value) > MAX_TEXT[name]:
+        raise InvalidProduct(name, f"has {len(value):,} characters, more than {MAX_TEXT[name]:,}")
+    if _NUL in value:
+        raise InvalidProduct(name, "contains a NUL character")
+    if name in _REQUIRED_TEXT and not value.strip():
+        raise InvalidProduct(name, "is missing")
+
+
+def _check_number(draft: ProductDraft, name: str) -> None:
+    value, largest = getattr(draft, name), _LARGEST[name]
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
         raise InvalidProduct(name, f"must be a whole number from 0 to {largest:,}")
 
 
-def _check_category(path: Sequence[str]) -> None:
+def _check_rating(draft: ProductDraft) -> None:
+    if isinstance(draft.rating, bool) or not isinstance(draft.rating, int | float) or not 0 <= draft.rating <= 5:
+        raise InvalidProduct("rating", "must be a number from 0 to 5")
+
+
+def _check_currency(draft: ProductDraft) -> None:
+    if not isinstance(draft.currency, str) or not _CURRENCY.fullmatch(draft.currency):
+        raise InvalidProduct("currency", "must be an ISO 4217 code such as EUR")
+
+
+def _check_image_url(draft: ProductDraft) -> None:
+    if draft.image_url and not draft.image_url.startswith(("https://", "http://")):
+        raise InvalidProduct("image_url", "must start with https:// or http://")
+
+
+def _check_category(draft: ProductDraft) -> None:
+    path = draft.category_path
     if not path or len(path) > MAX_CATEGORY_DEPTH:
         raise InvalidProduct("category", f"must have from 1 to {MAX_CATEGORY_DEPTH} levels")
     for name in path:
@@ -219,7 +246,8 @@ def _check_category(path: Sequence[str]) -> None:
             raise InvalidProduct("category", "each level must be a name of 1 to 100 characters")
 
 
-def _check_attributes(attributes: Mapping[str, AttributeValue]) -> None:
+def _check_attributes(draft: ProductDraft) -> None:
+    attributes = draft.attributes
     if len(attributes) > MAX_ATTRIBUTES:
         raise InvalidProduct("attributes", f"has {len(attributes)} entries, more than {MAX_ATTRIBUTES}")
     for name, value in attributes.items():
@@ -234,6 +262,16 @@ def _check_attributes(attributes: Mapping[str, AttributeValue]) -> None:
         if not isinstance(value, str | int | float | bool):
             raise InvalidProduct("attributes", f"{name} must be text, a number or true/false")
 
+
+_CHECKS: tuple[Callable[[ProductDraft], None], ...] = (
+    *(partial(_check_text, name=name) for name in MAX_TEXT),
+    *(partial(_check_number, name=name) for name in _LARGEST),
+    _check_rating,
+    _check_currency,
+    _check_image_url,
+    _check_category,
+    _check_attributes,
+)
 
 _INTEGER = {"bsonType": ["int", "long"], "minimum": 0}
 _TEXT = {"bsonType": "string"}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cachelayer.absence import Absent
+from catalog.products import Product
 
 
 class CatalogError(Exception):
@@ -25,6 +29,10 @@ class CatalogUnavailable(CatalogError):
     """
 
     retry_after_seconds = 5
+
+
+class NotAcknowledged(CatalogUnavailable):
+    """MongoDB did not acknowledge a write: whether it was done has to be looked up."""
 
 
 class InvalidParameter(CatalogError):
@@ -53,3 +61,33 @@ class InvalidProduct(CatalogError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class InvalidFields(CatalogError):
+    """What an editor says about a product breaks rules of the catalogue.
+
+    Attributes:
+        reasons: what is wrong, by field.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {reason}" for field, reason in reasons.items()))
+        self.reasons = dict(reasons)
+
+
+class EditConflict(CatalogError):
+    """Somebody else has changed the product since the editor read it; nothing was written.
+
+    Attributes:
+        stored: the product as it is now.
+        sent_version: the version that the editor had read.
+        sent: what the editor wanted to change, by field of :class:`~catalog.documents.ProductDraft`.
+    """
+
+    def __init__(self, stored: Product, *, sent_version: int, sent: Mapping[str, Any]) -> None:
+        super().__init__(
+            f"The product is at version {stored.version}, and the change was made to version {sent_version}."
+        )
+        self.stored = stored
+        self.sent_version = sent_version
+        self.sent = dict(sent)

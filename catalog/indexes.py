@@ -13,20 +13,23 @@ from catalog.documents import VALIDATOR
 
 PRODUCTS = "products"
 CATEGORIES = "categories"
+INACTIVE_INDEX = "inactive_changed"
 _INDEX_OPTIONS_CONFLICT = (85, 86)
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index by name, with its keys and the query that needs it."""
+    """An index by name, with its keys and the query that needs it; ``only`` restricts it to some documents."""
 
     collection: str
     name: str
     keys: tuple[tuple[str, int], ...]
     serves: str
+    only: dict[str, Any] | None = None
 
     def model(self) -> IndexModel:
-        return IndexModel(list(self.keys), name=self.name)
+        options = {"partialFilterExpression": self.only} if self.only else {}
+        return IndexModel(list(self.keys), name=self.name, **options)
 
 
 INDEXES = (
@@ -34,6 +37,13 @@ INDEXES = (
     Index(PRODUCTS, "terms_price", (("terms", 1), ("order.price", 1)), "search by price, up and down"),
     Index(PRODUCTS, "terms_rating", (("terms", 1), ("order.rating", -1)), "search by rating"),
     Index(PRODUCTS, "terms_newest", (("terms", 1), ("order.newest", -1)), "search by age"),
+    Index(
+        PRODUCTS,
+        INACTIVE_INDEX,
+        (("updated_at", -1), ("_id", -1)),
+        "what editors took down, the last first",
+        only={"active": False},
+    ),
     Index(CATEGORIES, "parent_count", (("parent", 1), ("product_count", -1)), "children of a category, largest first"),
 )
 

@@ -14,7 +14,7 @@ from pymongo.errors import ExecutionTimeout
 from catalog import mongo
 from catalog.documents import to_product
 from catalog.errors import ProductNotFound
-from catalog.indexes import CATEGORIES, PRODUCTS
+from catalog.indexes import CATEGORIES, INACTIVE_INDEX, PRODUCTS
 from catalog.products import Product
 from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, category_key, category_term
 from catalog.search.plan import TOTAL_CAP, SearchPlan
@@ -84,6 +84,43 @@ def get_product(product_id: str) -> Product:
     if document is None:
         raise ProductNotFound(product_id)
     return to_product(document)
+
+
+def get_stored_product(product_id: str) -> Product:
+    """Return a product, active or not; raise :class:`~catalog.errors.ProductNotFound` without one."""
+    if not ObjectId.is_valid(product_id):
+        raise ProductNotFound(product_id[:40])
+    with mongo.reading() as database:
+        document = database[PRODUCTS].find_one({"_id": ObjectId(product_id)}, _NOT_NEEDED_BY_PAGES)
+    if document is None:
+        raise ProductNotFound(product_id)
+    return to_product(document)
+
+
+def list_inactive_products(*, limit: int, after: tuple[datetime, str] | None = None) -> list[Product]:
+    """Return inactive products, the last changed first.
+
+    Args:
+        limit: the largest number to return.
+        after: time of the last change, and id, of the product that the page before ended with.
+    """
+    wanted: dict[str, Any] = {"active": False}
+    if after is not None:
+        moment, identifier = after
+        wanted["$or"] = [
+            {"updated_at": {"$lt": moment}},
+            {"updated_at": moment, "_id": {"$lt": ObjectId(identifier)}},
+        ]
+        wanted["updated_at"] = {"$lte": moment}
+    with mongo.reading() as database:
+        documents = list(
+            database[PRODUCTS]
+            .find(wanted, _NOT_NEEDED_BY_PAGES)
+            .sort([("updated_at", -1), ("_id", -1)])
+            .hint(INACTIVE_INDEX)
+            .limit(limit)
+        )
+    return [to_product(document) for document in documents]
 
 
 def find_page(plan: SearchPlan, *, limit: int) -> list[FoundProduct]:

@@ -49,10 +49,13 @@ def top_categories(*, limit: int = 12) -> Cached:
     return get_or_load(
         f"categories:top:{limit}",
         "list",
-        lambda: [
-            CategoryJSON(key=category.key, name=category.name, product_count=category.product_count)
-            for category in repository.list_categories(limit=limit)
-        ],
+        lambda: Loaded(
+            [
+                CategoryJSON(key=category.key, name=category.name, product_count=category.product_count)
+                for category in repository.list_categories(limit=limit)
+            ],
+            (ANY_PRODUCT,),
+        ),
     )
 
 
