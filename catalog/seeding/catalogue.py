@@ -23,6 +23,8 @@ ONE_PROCESS = 20_000
 """Up to this many products, starting processes takes longer than making the products."""
 BULK = 5_000
 """From this many products on, indexes are built after the load where that disturbs nobody."""
+WORTH_A_HINT = 50_000
+"""So many products to add take long enough to mention the faster way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def seed_catalogue(
         if rebuild_indexes or (empty and count >= BULK):
             # Kept up to date during the load they would take several times as long as the load itself.
             drop_product_indexes(database)
+        elif not empty and count - database[PRODUCTS].estimated_document_count() >= WORTH_A_HINT:
+            progress.say("The catalogue can be searched meanwhile; with --rebuild-indexes this would be much faster.")
         started = time.perf_counter()
         plan = SeedPlan(uri=uri, database=database.name, seed=seed, count=count, look_first=not empty)
         loaded = _load(database, plan, processes or os.cpu_count() or 1, progress)

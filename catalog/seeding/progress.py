@@ -32,6 +32,9 @@ class Progress:
     def end(self) -> None:
         """Finish the piece of work; safe to call when none is under way."""
 
+    def say(self, line: str) -> None:
+        """Tell something that is worth knowing now; for use between pieces of work."""
+
 
 class LineProgress(Progress):
     """Writes a line every few seconds, for logs and pipes."""
@@ -43,6 +46,9 @@ class LineProgress(Progress):
     def begin(self, title: str, total: float, *, shows_rate: bool) -> None:
         self._title, self._total, self._shows_rate = title, total, shows_rate
         self._started = self._said = time.monotonic()
+
+    def say(self, line: str) -> None:
+        self._stream.write(line + "\n")
 
     def update(self, done: float) -> None:
         now = time.monotonic()
@@ -85,6 +91,9 @@ class BarProgress(Progress):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def say(self, line: str) -> None:
+        self._console.print(line, highlight=False)
 
 
 class _RateColumn(ProgressColumn):

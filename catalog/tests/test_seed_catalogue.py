@@ -151,6 +151,24 @@ def test_a_catalogue_with_products_can_be_searched_all_the_time(products_db: Dat
     assert product_indexes(products_db) == ALL_INDEXES
 
 
+def test_the_faster_way_is_mentioned_where_it_matters(
+    restored_indexes: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "WORTH_A_HINT", 100)
+    hint = "with --rebuild-indexes this would be much faster"
+    said = []
+    for arguments in (
+        ["--count", "50"],
+        ["--count", "90"],
+        ["--count", "200"],
+        ["--count", "400", "--rebuild-indexes"],
+    ):
+        out = StringIO()
+        call_command("seed", *arguments, stdout=out)
+        said.append(hint in out.getvalue())
+    assert said == [False, False, True, False]
+
+
 def test_indexes_can_be_rebuilt_on_demand_and_those_of_others_stay(restored_indexes: Database) -> None:
     seed(restored_indexes, 10)
     restored_indexes[PRODUCTS].create_index("sku", name="somebody_elses")
