@@ -11,7 +11,7 @@ from cachelayer.telemetry import recent_samples
 from recommender import repository
 from recommender.evaluation import MODEL
 
-_ROUTES = frozenset({"recommender:similar", "recommender:similar_page", "recommender:for_you"})
+_ROUTES = frozenset({"recommender:similar", "recommender:similar_page"})
 _SAMPLES = 500
 
 

@@ -19,8 +19,9 @@ from recommender.services import similar_products
 @require_safe
 def similar_page(request: HtmxHttpRequest, product_id: str) -> HttpResponse:
     """Show products like the given one, and remember that it was looked at."""
-    product = read_product(product_id=product_id)
+    # Asked for first, because the first cached read is what telemetry takes for the request's answer.
     similar = similar_products(product_id=product_id)
+    product = read_product(product_id=product_id)
     trace = current_trace()
     context = build_similar(product, similar, elapsed_ms=trace.elapsed_ms() if trace else 0.0)
     response = _shown(request, "similar", {"similar": context})
