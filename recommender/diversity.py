@@ -22,7 +22,7 @@ class Selection:
         diversity: from 0, order of similarity, to 1, each as unlike those before it as possible.
     """
 
-    length: int = 32
+    length: int = 28
     diversity: float = 0.25
 
 

@@ -31,7 +31,7 @@ class Job:
     """All that a process needs; read-only.
 
     Attributes:
-        labels: what to tell of each term, by column.
+        features: finds what a product shares with its neighbours.
         sample: rows whose neighbours the evaluation looks at.
     """
 
@@ -39,7 +39,7 @@ class Job:
     corpus: Corpus
     matrix: Matrix
     space: Floats
-    labels: NDArray[np.object_]
+    features: SharedFeatures
     finder: NeighbourFinder
     selection: Selection
     sample: frozenset[int]
@@ -99,11 +99,10 @@ class _Written:
 def _write_block(job: Job, block: Block) -> _Written:
     nearest = job.finder.nearest(block, top=CANDIDATES)
     lists = select_in_parts(nearest, job.space, job.selection)
-    features = SharedFeatures(job.matrix, job.labels)
     documents: list[Document] = []
     count = filled = 0
     for place, row in enumerate(block.rows):
-        for document in _documents(job, features, int(row), lists.rows[place], lists.scores[place]):
+        for document in _documents(job, int(row), lists.rows[place], lists.scores[place]):
             documents.append(document)
             count += 1
             filled += bool(document[1])
@@ -121,12 +120,12 @@ def _write_block(job: Job, block: Block) -> _Written:
     )
 
 
-def _documents(job: Job, shared: SharedFeatures, row: int, neighbours: Rows, scores: Floats) -> Iterator[Document]:
+def _documents(job: Job, row: int, neighbours: Rows, scores: Floats) -> Iterator[Document]:
     """Yield the documents of a row's products: alike, but for a twin at the head that is not the product itself."""
     corpus = job.corpus
     members = corpus.members[corpus.starts[row] : corpus.starts[row + 1]]
     real = neighbours[neighbours != NOBODY]
-    features, masks = shared.of_row(row, real)
+    features, masks = job.features.of_row(row, real)
     others = [corpus.ids[corpus.members[corpus.starts[neighbour]]].tobytes() for neighbour in real]
     thousandths = [round(float(score) * 1000) for score in scores[: len(real)]]
     for member in members:

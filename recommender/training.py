@@ -27,6 +27,7 @@ from recommender.lock import TrainingLock
 from recommender.materialising import CANDIDATES, Job, materialise
 from recommender.models import Manifest, ModelRefused
 from recommender.neighbours import EXACT_LIMIT, NeighbourFinder
+from recommender.reasons import SharedFeatures
 from recommender.vectors import embed, fit_vectors
 
 _DIMENSIONS = 96
@@ -161,12 +162,13 @@ def _build(version: str, started: datetime, options: TrainingOptions, progress: 
         space = embed(vectors.matrix, dimensions=_DIMENSIONS)
         finder = NeighbourFinder(vectors.matrix, space, exact_limit=options.exact_limit)
         repository.insert_terms(version, zip(vectors.vocabulary, map(float, vectors.weights), strict=True))
+    labels = np.array([corpus.labels.get(token, "") for token in vectors.vocabulary], dtype=object)
     job = Job(
         version=version,
         corpus=corpus,
         matrix=vectors.matrix,
         space=space,
-        labels=np.array([corpus.labels.get(token, "") for token in vectors.vocabulary], dtype=object),
+        features=SharedFeatures(vectors.matrix, labels),
         finder=finder,
         selection=options.selection,
         sample=frozenset(sample_rows(vectors.matrix.shape[0], size=options.sample)),
