@@ -45,10 +45,10 @@ class SharedFeatures:
             return [], []
         self._bit[columns] = 1 << np.arange(len(columns), dtype=np.uint16)
         starts, ends = self._matrix.indptr[real], self._matrix.indptr[real + 1]
-        masks = [
-            int(np.bitwise_or.reduce(self._bit[self._matrix.indices[start:end]]))
-            for start, end in zip(starts, ends, strict=True)
-        ]
+        terms = np.concatenate([self._matrix.indices[start:end] for start, end in zip(starts, ends, strict=True)])
+        # A neighbour has at least one term, so no part is empty.
+        parts = np.concatenate(([0], np.cumsum(ends - starts)[:-1]))
+        masks: list[int] = np.bitwise_or.reduceat(self._bit[terms], parts).tolist()
         self._bit[columns] = 0
         return [self._labels[column] for column in columns], masks
 
