@@ -138,6 +138,8 @@ def staleness(*, max_age_days: float, max_changed: float) -> str:
     if live is None:
         return "there is no model"
     manifest, _ = repository.get_model(live.version)
+    if manifest.parameters["features_version"] != FEATURES_VERSION:
+        return "this release reads products otherwise than the model did"
     age_days = (datetime.now(UTC) - manifest.created_at).total_seconds() / 86_400
     if age_days >= max_age_days:
         return f"the model is {age_days:.1f} days old"

@@ -344,6 +344,8 @@ def test_age_and_change_make_a_model_stale(shop: dict[str, str]) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=8)
     database[MODELS].update_one({"_id": version}, {"$set": {"created_at": long_ago}})
     assert staleness(max_age_days=7, max_changed=1) == "the model is 8.0 days old"
+    database[MODELS].update_one({"_id": version}, {"$set": {"parameters.features_version": 0}})
+    assert "reads products otherwise" in staleness(max_age_days=99, max_changed=1)
 
 
 def test_the_fingerprint_depends_on_the_products_alone(shop: dict[str, str]) -> None:
