@@ -38,6 +38,13 @@ class ProductJSON(TypedDict):
     version: int
 
 
+class StaffProductJSON(ProductJSON):
+    """A product as staff sees it, with what shoppers need not know."""
+
+    active: bool
+    popularity: int
+
+
 def minor_digits(currency: str) -> int:
     """Return how many decimals amounts of ``currency`` have (ISO 4217)."""
     return _MINOR_DIGITS.get(currency, 2)
@@ -83,3 +90,8 @@ def product_json(product: Product) -> ProductJSON:
         updatedAt=product.updated_at.isoformat(),
         version=product.version,
     )
+
+
+def staff_product_json(product: Product) -> StaffProductJSON:
+    """Return the JSON form of a product, active or not, for staff."""
+    return StaffProductJSON(**product_json(product), active=product.active, popularity=product.popularity)

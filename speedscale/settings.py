@@ -76,7 +76,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000  # A product may have 400 attributes, each a name and a value in its form.
 
 # --- Application -------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "rest_framework",
+    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
 ]
@@ -170,6 +171,8 @@ CACHES = {
         },
     }
 }
+LOGIN_URL = "login"
+LOGOUT_REDIRECT_URL = "/"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 CACHE_TTL_SEARCH = env.integer("CACHE_TTL_SEARCH", 60, minimum=1, maximum=86_400)

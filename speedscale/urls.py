@@ -19,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", probes.livez, name="livez"),
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),
+    path("accounts/", include("speedscale.accounts")),
+    path("staff/", include("catalog.staff_urls")),
     path("admin/", admin.site.urls),
 ]
 handler400 = "speedscale.errors.bad_request"

@@ -12,7 +12,16 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from catalog.errors import CatalogUnavailable, InvalidParameter, ProductNotFound
+from catalog.api.bodies import PreconditionRequired, api_names, sent_json
+from catalog.errors import (
+    CatalogUnavailable,
+    EditConflict,
+    InvalidFields,
+    InvalidParameter,
+    NotAcknowledged,
+    ProductNotFound,
+)
+from catalog.representation import staff_product_json
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -38,7 +47,7 @@ def problem(status: int, detail: str, **members: Any) -> dict[str, Any]:
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an exception of an API view (Django REST framework's ``EXCEPTION_HANDLER``); ``None`` for bugs."""
-    described = _describe(error)
+    described = _describe_edit(error) or _describe(error)
     if described is None:
         return None
     status, members, headers = described
@@ -83,3 +92,26 @@ def _describe(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | 
             return error.status_code, {"detail": str(error.detail)}, headers
         case _:
             return None
+
+
+def _describe_edit(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]] | None:
+    match error:
+        case InvalidFields():
+            return 400, {"detail": "Some fields cannot be used.", "errors": api_names(error.reasons)}, {}
+        case EditConflict():
+            return 409, _both_versions(error), {"ETag": f'"{error.stored.version}"'}
+        case PreconditionRequired():
+            return 428, {"detail": "Say which version you have read: as version in the body, or as If-Match."}, {}
+        case NotAcknowledged():
+            detail = "MongoDB did not acknowledge the change in time: read the product to see whether it was made."
+            return 503, {"detail": detail}, {"Retry-After": str(error.retry_after_seconds)}
+        case _:
+            return None
+
+
+def _both_versions(conflict: EditConflict) -> dict[str, Any]:
+    return {
+        "detail": f"{conflict} Nothing was written.",
+        "stored": staff_product_json(conflict.stored),
+        "sent": sent_json(conflict),
+    }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from catalog.api.problems import PROBLEM_JSON
+from catalog.documents import MAX_CATEGORY_DEPTH, MAX_POPULARITY, MAX_STOCK, MAX_TEXT
 from catalog.search.request import MAX_FILTER_LENGTH, MAX_QUERY_LENGTH, Sort
 
 SOURCES = ["L1_CACHE", "REDIS_CACHE", "STALE_CACHE", "MONGODB", "ML_ENGINE", "CATEGORY_FALLBACK"]
@@ -38,6 +39,52 @@ class ProductSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(min_value=1)
 
 
+class StaffProductSerializer(ProductSerializer):
+    """A product as staff sees it."""
+
+    active = serializers.BooleanField(help_text="Whether shoppers can find and see it")
+    popularity = serializers.IntegerField(min_value=0, help_text="Static rank; higher comes first")
+
+
+class NewProductSerializer(serializers.Serializer[Any]):
+    """A product to create. Other fields are refused by name."""
+
+    sku = serializers.CharField(max_length=MAX_TEXT["sku"], help_text="The shop's own identifier; never changes")
+    name = serializers.CharField(max_length=MAX_TEXT["name"])
+    price = serializers.FloatField(
+        min_value=0, help_text="In major units of `currency`, with no more decimals than it has"
+    )
+    currency = serializers.RegexField(r"^[A-Z]{3}$")
+    categoryPath = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        min_length=1,
+        max_length=MAX_CATEGORY_DEPTH,
+        help_text="Names from the top category down",
+    )
+    stock = serializers.IntegerField(min_value=0, max_value=MAX_STOCK)
+    brand = serializers.CharField(max_length=MAX_TEXT["brand"], allow_blank=True, required=False)
+    productType = serializers.CharField(max_length=MAX_TEXT["product_type"], allow_blank=True, required=False)
+    description = serializers.CharField(max_length=MAX_TEXT["description"], allow_blank=True, required=False)
+    rating = serializers.FloatField(min_value=0, max_value=5, required=False)
+    ratingCount = serializers.IntegerField(min_value=0, max_value=MAX_STOCK, required=False)
+    popularity = serializers.IntegerField(min_value=0, max_value=MAX_POPULARITY, required=False)
+    attributes = serializers.DictField(
+        child=serializers.JSONField(), required=False, help_text="Text, numbers or true/false by name"
+    )
+    imageUrl = serializers.CharField(max_length=MAX_TEXT["image_url"], allow_blank=True, required=False)
+    active = serializers.BooleanField(
+        required=False, help_text="Whether shoppers can find and see it; true if left out"
+    )
+
+
+class ProductChangesSerializer(NewProductSerializer):
+    """What to change of a product, and the version that was read."""
+
+    version = serializers.IntegerField(
+        min_value=1, max_value=2**31 - 1, required=False, help_text="The version that was read; or give If-Match"
+    )
+
+
 class SimilarProductSerializer(ProductSerializer):
     """A product that resembles another, with the evidence."""
 
@@ -57,6 +104,10 @@ class EnvelopeSerializer(serializers.Serializer[Any]):
 
 class ProductEnvelopeSerializer(EnvelopeSerializer):
     data = ProductSerializer()  # type: ignore[assignment]
+
+
+class StaffProductEnvelopeSerializer(EnvelopeSerializer):
+    data = StaffProductSerializer()  # type: ignore[assignment]
 
 
 class FacetValueSerializer(serializers.Serializer[Any]):
@@ -88,20 +139,38 @@ class TrendingEnvelopeSerializer(EnvelopeSerializer):
     data = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
 
 
-PROBLEM = inline_serializer(
-    "Problem",
-    {
-        "type": serializers.CharField(),
-        "title": serializers.CharField(),
-        "status": serializers.IntegerField(),
-        "detail": serializers.CharField(),
-        "field": serializers.CharField(required=False),
-    },
-)
+class ProblemSerializer(serializers.Serializer[Any]):
+    """What went wrong, as RFC 9457 has it."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    field = serializers.CharField(required=False)
+
+
+class InvalidFieldsSerializer(ProblemSerializer):
+    """What is wrong with a body, by field."""
+
+    errors = serializers.DictField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
+
+
+class ConflictSerializer(ProblemSerializer):
+    """Both versions of a product that somebody else has changed meanwhile."""
+
+    stored = StaffProductSerializer()
+    sent = serializers.DictField(
+        child=serializers.JSONField(), help_text="The fields sent, and the `version` they were for"
+    )
 
 
 _PROBLEMS = {
     400: "A parameter cannot be used; `field` names it",
+    401: "Nobody is signed in, and no valid token was sent",
+    403: "Not a member of staff, or a session without its CSRF token",
+    413: "The body is too large",
+    415: "The body is not application/json",
+    428: "Neither `version` nor `If-Match` says which version was read",
     404: "There is no such product",
     429: "Too many requests; see Retry-After",
     503: "MongoDB does not answer and the answer is not cached; see Retry-After",
@@ -110,7 +179,23 @@ _PROBLEMS = {
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     """Describe the error answers of an operation."""
-    return {(status, PROBLEM_JSON): OpenApiResponse(PROBLEM, description=_PROBLEMS[status]) for status in statuses}
+    return {
+        (status, PROBLEM_JSON): OpenApiResponse(ProblemSerializer, description=_PROBLEMS[status]) for status in statuses
+    }
+
+
+def invalid_fields() -> dict[tuple[int, str], OpenApiResponse]:
+    """Describe the answer to a body that cannot be used."""
+    return {
+        (400, PROBLEM_JSON): OpenApiResponse(
+            InvalidFieldsSerializer, description="`errors` says what is wrong, by field"
+        )
+    }
+
+
+def conflict() -> dict[tuple[int, str], OpenApiResponse]:
+    """Describe the answer to a change that was overtaken."""
+    return {(409, PROBLEM_JSON): OpenApiResponse(ConflictSerializer, description="Somebody else was faster")}
 
 
 PRODUCT_ID = OpenApiParameter(

@@ -12,6 +12,7 @@ from cachelayer.clients import client_address
 from cachelayer.lane import Replay
 from cachelayer.ratelimit import check
 from catalog.api import schema
+from catalog.api.editing import ProductEditView
 from catalog.api.envelope import envelope, listing, single
 from catalog.api.problems import RateLimited
 from catalog.api.replays import replay_of_product, replay_of_search
@@ -44,10 +45,8 @@ class SearchView(APIView):
         return _replayable(request, response, replay_of_search(search, total=total))
 
 
-class ProductView(APIView):
+class ProductView(ProductEditView):
     """One product."""
-
-    authentication_classes = ()
 
     @extend_schema(
         operation_id="get_product",

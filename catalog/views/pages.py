@@ -31,6 +31,8 @@ def page_response(request: HttpRequest, template: str, context: dict[str, Any], 
     with span("render"):
         body = render_to_string(template, context, request)
     response = HttpResponse(body, status=status)
-    response["Cache-Control"] = "no-cache"
+    # Who is signed in sees more, which is nobody else's; for all others the session was not even looked at.
+    session = getattr(request, "session", None)
+    response["Cache-Control"] = "private, no-cache" if session is not None and session.accessed else "no-cache"
     patch_vary_headers(response, _VARIES_BY)
     return compressed(request, response)

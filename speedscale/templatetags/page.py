@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from django import template
+from django.conf import settings
+from django.db import DatabaseError
+from django.template import Context
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -19,6 +23,28 @@ def icon(name: str, css_class: str = "") -> SafeString:
     return format_html(
         '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>', css_class, static("icons/ui.svg"), name
     )
+
+
+@register.simple_tag(takes_context=True)
+def staff_links(context: Context) -> list[tuple[str, str]]:
+    """Return what the header offers to staff, as pairs of label and address; nothing to anybody else.
+
+    The session of somebody without its cookie is not looked at, so that shoppers' pages depend on no cookie. A page
+    that comes out of the cache must not fail because accounts cannot be read.
+    """
+    request = context.get("request")
+    if request is None or settings.SESSION_COOKIE_NAME not in request.COOKIES or not hasattr(request, "user"):
+        return []
+    try:
+        if not getattr(request.user, "is_staff", False):
+            return []
+    except DatabaseError:
+        return []
+    links = [("Staff", reverse("staff:products"))]
+    match = request.resolver_match
+    if match is not None and match.view_name == "catalog:product":
+        links.insert(0, ("Edit", reverse("staff:edit", kwargs=match.kwargs)))
+    return links
 
 
 @register.simple_tag
