@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import bson
@@ -127,7 +128,7 @@ class Pieces:
             choices.append((len(kind.openings), len(kind.told), len(kind.closings)))
             first = len(lines)
             for brand in product_type.brands:
-                lines += (_line(kind, product_type, brand, line) for line in range(LINES))
+                lines += _lines(kind, product_type, brand)
                 prices += [product_type.price * brand.level * 100] * LINES
                 shifts += [max(-_MOST_GRADE_SHIFT, min(_MOST_GRADE_SHIFT, round((brand.level - 1) * 80)))] * LINES
             starts = range(first, len(lines), LINES)
@@ -201,9 +202,15 @@ def suffixes(*choices: tuple[str, float]) -> tuple[tuple[bytes, tuple[bytes, ...
     )
 
 
+@cache
+def _string(text: str) -> bytes:
+    # Cached, so that a word is one object wherever it occurs: the fewer objects, the more of them stay in the cache.
+    encoded = text.encode()
+    return _LENGTH.pack(len(encoded) + 1) + encoded + b"\0"
+
+
 def _strings(texts: Iterable[str]) -> tuple[bytes, ...]:
-    encoded = (text.encode() for text in texts)
-    return tuple(_LENGTH.pack(len(text) + 1) + text + b"\0" for text in encoded)
+    return tuple(_string(text) for text in texts)
 
 
 def _kind(product_type: ProductType) -> Kind:
@@ -222,36 +229,45 @@ def _kind(product_type: ProductType) -> Kind:
     )
 
 
-def _line(kind: Kind, product_type: ProductType, brand: Brand, number: int) -> Line:
-    # Python's own hash() differs from run to run.
-    draws = hashlib.blake2b(f"{product_type.name}|{brand.name}".encode()).digest()
-    series = product_type.series[(draws[0] + number * 5) % len(product_type.series)]
-    letters = "".join(_CODE_LETTERS[draw % len(_CODE_LETTERS)] for draw in draws[2 + 2 * number : 4 + 2 * number])
-    code, *numbers = (
-        ("", 100, 1, 900),
-        (letters[0], 100, 1, 900),
-        (f"{letters}-", 100, 5, 180),
-        ("", 1000, 10, 900),
-        (letters, 1000, 10, 900),
-    )[draws[1] % 5]
-    prefix = f"{brand.name} {series} {code}"
-    glued = code if code.isalpha() else ""
+def _lines(kind: Kind, product_type: ProductType, brand: Brand) -> list[Line]:
     path = product_type.category_path
+    labels = (
+        element("brand", brand.name)
+        + element("category", path[-1])
+        + element("category_path", list(path))
+        + element("product_type", product_type.name)
+    )
+    tail = term_values(" ".join((brand.name, product_type.name, *path)))
     filters = [
         ANY_TERM,
         *(category_term(category_key(path[:depth])) for depth in range(1, len(path) + 1)),
         brand_term(brand.name),
     ]
-    return Line(
-        kind=kind,
-        prefix=prefix.encode(),
-        code=glued.lower().encode(),
-        numbers=(numbers[0], numbers[1], numbers[2]),
-        labels=element("brand", brand.name)
-        + element("category", path[-1])
-        + element("category_path", list(path))
-        + element("product_type", product_type.name),
-        terms=term_values(prefix.removesuffix(glued)),
-        tail=term_values(" ".join((brand.name, product_type.name, *path))),
-        filters=(_strings(filters), _strings([*filters, IN_STOCK_TERM])),
-    )
+    # Python's own hash() differs from run to run.
+    draws = hashlib.blake2b(f"{product_type.name}|{brand.name}".encode()).digest()
+    lines = []
+    for number in range(LINES):
+        series = product_type.series[(draws[0] + number * 5) % len(product_type.series)]
+        letters = "".join(_CODE_LETTERS[draw % len(_CODE_LETTERS)] for draw in draws[2 + 2 * number : 4 + 2 * number])
+        code, numbers = (
+            ("", (100, 1, 900)),
+            (letters[0], (100, 1, 900)),
+            (f"{letters}-", (100, 5, 180)),
+            ("", (1000, 10, 900)),
+            (letters, (1000, 10, 900)),
+        )[draws[1] % 5]
+        prefix = f"{brand.name} {series} {code}"
+        glued = code if code.isalpha() else ""
+        lines.append(
+            Line(
+                kind=kind,
+                prefix=prefix.encode(),
+                code=glued.lower().encode(),
+                numbers=numbers,
+                labels=labels,
+                terms=term_values(prefix.removesuffix(glued)),
+                tail=tail,
+                filters=(_strings(filters), _strings([*filters, IN_STOCK_TERM])),
+            )
+        )
+    return lines
