@@ -22,7 +22,7 @@ class Selection:
         diversity: from 0, order of similarity, to 1, each as unlike those before it as possible.
     """
 
-    length: int = 28
+    length: int = 24
     diversity: float = 0.25
 
 

@@ -23,7 +23,7 @@ from recommender.repository import Neighbours
 FALLBACK = "CATEGORY_FALLBACK"
 ML_ENGINE = "ML_ENGINE"
 MAX_SIMILAR = 20
-_SPARE = 8
+_SPARE = 4
 """Neighbours cached beyond those that are shown, to take the place of what sells out meanwhile."""
 
 
