@@ -61,7 +61,7 @@ class Leaderboard:
             return False
         board = namespaced(self.key)
         # Braces around the board's whole key put its companions into the board's hash slot of a Redis Cluster.
-        keys = [board, f"{{{board}}}:epoch", f"{{{board}}}:voted:{digest}"]
+        keys = [board, self._epoch_key(), namespaced(f"{self.key}:voted:{{{board}}}:{digest}")]
         arguments = [member, repr(time()), self.half_life_seconds, self.ttl_seconds, self.size, self.repeat_seconds]
         try:
             counted = redis_door.run(lambda client: client.eval(_VOTE, 3, *keys, *arguments), name="trending")
@@ -69,21 +69,24 @@ class Leaderboard:
             return False
         return bool(counted)
 
-    def top(self, limit: int) -> list[str]:
-        """Return the members that lead, best first; empty while Redis is away."""
+    def top(self, limit: int) -> list[str] | None:
+        """Return the members that lead, best first; ``None`` while Redis is away."""
         try:
             members = redis_door.run(
                 lambda client: client.zrevrange(namespaced(self.key), 0, limit - 1), name="trending"
             )
         except RedisUnavailable:
-            return []
+            return None
         return [member.decode() for member in members]
 
     def clear(self) -> None:
         """Forget the ranking."""
         board = namespaced(self.key)
         forget_votes()
-        redis_door.run(lambda client: client.unlink(board, f"{{{board}}}:epoch"))
+        redis_door.run(lambda client: client.unlink(board, self._epoch_key()))
+
+    def _epoch_key(self) -> str:
+        return namespaced(f"{self.key}:epoch:{{{namespaced(self.key)}}}")
 
     def _seen_lately(self, digest: str) -> bool:
         # Spares Redis the repetitions that this process has sent before; Redis stays the judge over all processes.

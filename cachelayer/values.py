@@ -17,6 +17,9 @@ from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
 from cachelayer.trace import span
 
+SERVED_AFTER_WRITE_MS = 5_000
+"""How long after a write of one of its tags an older value may be served while it is refreshed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -102,8 +105,11 @@ def state_of(envelope: Envelope, generations: Mapping[str, int]) -> State:
         return State.DEAD
     stale = moment >= envelope.soft_ms
     for tag, generation in envelope.generations.items():
-        if generations.get(tag, 0) != generation:
-            if tag == EVERYTHING:
+        current = generations.get(tag, 0)
+        if current != generation:
+            # A generation is the time of the write. Right after it, the value before is served once more while it is
+            # refreshed; later that would surprise, because nobody asked for it in between.
+            if tag == EVERYTHING or moment - current > SERVED_AFTER_WRITE_MS:
                 return State.SUPERSEDED
             stale = True
     return State.STALE if stale else State.FRESH

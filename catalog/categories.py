@@ -11,6 +11,7 @@ from typing import Any, TypedDict, TypeVar
 from pymongo import ReplaceOne
 from pymongo.database import Database
 
+from catalog.changes import announce_category_tree
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.search.index_keys import category_key
 
@@ -51,6 +52,7 @@ def refresh_categories(database: Database[dict[str, Any]]) -> int:
     vanished = (document["_id"] for document in collection.find({}, {"_id": 1}) if document["_id"] not in categories)
     for keys in _chunks(vanished):
         collection.delete_many({"_id": {"$in": keys}})
+    announce_category_tree()
     return len(categories)
 
 

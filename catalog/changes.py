@@ -15,6 +15,8 @@ from catalog.search.index_keys import category_key
 
 ANY_PRODUCT = "products"
 """Carried by what any change may concern: lists over the whole catalogue, and searches that found nothing."""
+CATEGORY_TREE = "categories"
+"""Carried by lists of categories."""
 UNPLACED = "products:unplaced"
 """Carried by every search: moved on by changes of products whose category is not known, such as deleted ones."""
 
@@ -51,6 +53,11 @@ def announce_changes(product_ids: Sequence[str], category_paths: Iterable[Sequen
     told = invalidate(*(product_cache_key(product_id) for product_id in product_ids), tags=sorted(tags))
     products_changed.send(sender=None, product_ids=list(product_ids))
     return told
+
+
+def announce_category_tree() -> bool:
+    """Tell all caches that categories were counted anew; return whether Redis heard it."""
+    return invalidate(tags=(CATEGORY_TREE,))
 
 
 def announce_unknown_changes() -> bool:

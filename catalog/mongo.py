@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pymongo
 from bson.codec_options import CodecOptions
 from django.conf import settings
 from pymongo import MongoClient, monitoring
@@ -32,6 +33,13 @@ from cachelayer.trace import current_trace
 from catalog.errors import CatalogUnavailable
 
 Documents = Database[dict[str, Any]]
+
+_INDEX_MISSING = frozenset({2, 27})
+
+
+class OutOfTime(Exception):
+    """An operation exceeded the time that its answer is worth."""
+
 
 breaker = CircuitBreaker(failure_threshold=2, retry_seconds=1.0)
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
@@ -106,21 +114,42 @@ def close() -> None:
 def reading() -> Iterator[Documents]:
     """Give the database for a request's reads; driver errors become :class:`~catalog.errors.CatalogUnavailable`.
 
-    After repeated failures the circuit opens, and requests fail at once instead of piling up in threads.
+    After repeated failures of the server the circuit opens, and requests fail at once instead of piling up in threads.
+    A query that was too expensive is no failure of the server.
     """
     if not breaker.allows():
         raise CatalogUnavailable(breaker.reason)
     try:
         yield database()
-    except (ConnectionFailure, ServerSelectionTimeoutError, AutoReconnect, NetworkTimeout, ExecutionTimeout) as error:
+    except (ConnectionFailure, ServerSelectionTimeoutError, AutoReconnect, NetworkTimeout) as error:
         breaker.record_failure(_reason(error))
         raise CatalogUnavailable(_reason(error)) from error
-    except OperationFailure:
+    except ExecutionTimeout as error:
+        raise CatalogUnavailable(_reason(error)) from error
+    except OperationFailure as error:
+        if error.code in _INDEX_MISSING and "hint" in str(error):
+            # The indexes are being built, as after a large seed.
+            raise CatalogUnavailable(_reason(error)) from error
         raise  # The server is well and our query is wrong: a bug, to be seen as one.
     except PyMongoError as error:
         raise CatalogUnavailable(_reason(error)) from error
     else:
         breaker.record_success()
+
+
+@contextmanager
+def within(budget_ms: int) -> Iterator[None]:
+    """Bound the operations of the block; one that takes longer raises :class:`OutOfTime` and disturbs nothing else.
+
+    A ``maxTimeMS`` would be overwritten by the client's own limit.
+    """
+    try:
+        with pymongo.timeout(budget_ms / 1000):
+            yield
+    except PyMongoError as error:
+        if error.timeout:
+            raise OutOfTime(_reason(error)) from error
+        raise
 
 
 @contextmanager

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 AttributeValue = str | int | float | bool
+_ID = re.compile(r"[0-9a-f]{24}")
+
+
+def is_product_id(text: str) -> bool:
+    """Tell whether ``text`` is an id in its one form; another spelling would be a cache key that no write clears."""
+    return _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

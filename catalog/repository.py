@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +10,13 @@ from typing import Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo.errors import ExecutionTimeout
 
 from catalog import mongo
 from catalog.documents import to_product
 from catalog.errors import ProductNotFound
 from catalog.indexes import CATEGORIES, INACTIVE_INDEX, PRODUCTS
 from catalog.products import Product
-from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, category_key, category_term
+from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, category_key, category_term, slug
 from catalog.search.plan import TOTAL_CAP, SearchPlan
 
 _NOT_NEEDED_BY_PAGES = {"terms": 0, "order": 0}
@@ -24,6 +24,9 @@ _COUNT_BUDGET_MS = 100
 _FACET_BUDGET_MS = 200
 _TERMS_BUDGET_MS = 200
 _STREAM_BATCH = 2_000
+PRICE_INDEX = "terms_price"
+FEW_IN_PRICE_RANGE = 200
+"""Up to this many results of a range of prices are put in order here rather than found in order."""
 FACET_SAMPLE = 2_000
 """Facet values are counted over at most this many results, the first in order of relevance."""
 
@@ -138,14 +141,31 @@ def find_page(plan: SearchPlan, *, limit: int) -> list[FoundProduct]:
     return [FoundProduct(to_product(document), int(document["order"][key])) for document in documents]
 
 
+def find_all_in_price_range(plan: SearchPlan) -> list[FoundProduct] | None:
+    """Return all results of a plan with a range of prices, in the plan's order; ``None`` where they are many.
+
+    Where few products have such a price, walking through the others in the plan's order could read the whole
+    catalogue. The index on the price finds these few, which are then put in order here.
+    """
+    key = plan.order_field.removeprefix("order.")
+    with mongo.reading() as database:
+        documents = list(
+            database[PRODUCTS].find(plan.filter, {"terms": 0}).hint(PRICE_INDEX).limit(FEW_IN_PRICE_RANGE + 1)
+        )
+    if len(documents) > FEW_IN_PRICE_RANGE:
+        return None
+    found = [FoundProduct(to_product(document), int(document["order"][key])) for document in documents]
+    found.sort(key=lambda row: (row.order_key * plan.direction, row.product.id))
+    return found
+
+
 def count_results(plan: SearchPlan) -> Count:
     """Count all results of a plan, up to :data:`~catalog.search.plan.TOTAL_CAP` and within a bounded time."""
     with mongo.reading() as database:
         try:
-            value = database[PRODUCTS].count_documents(
-                plan.filter, hint=plan.hint, limit=TOTAL_CAP + 1, maxTimeMS=_COUNT_BUDGET_MS
-            )
-        except ExecutionTimeout:
+            with mongo.within(_COUNT_BUDGET_MS):
+                value = database[PRODUCTS].count_documents(plan.filter, hint=plan.hint, limit=TOTAL_CAP + 1)
+        except mongo.OutOfTime:
             return Count(0, exact=False)
     return Count(min(value, TOTAL_CAP), exact=value <= TOTAL_CAP)
 
@@ -160,22 +180,31 @@ def count_facets(plan: SearchPlan, *, values: int = 12) -> Facets:
     ]
     with mongo.reading() as database:
         try:
-            rows = list(database[PRODUCTS].aggregate(pipeline, hint=plan.hint, maxTimeMS=_FACET_BUDGET_MS))
-        except ExecutionTimeout:
+            with mongo.within(_FACET_BUDGET_MS):
+                rows = list(database[PRODUCTS].aggregate(pipeline, hint=plan.hint))
+        except mongo.OutOfTime:
             return Facets((), (), exact=False)
-    brands: dict[str, int] = {}
-    categories: dict[tuple[str, ...], int] = {}
+    brands: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    categories: Counter[tuple[str, ...]] = Counter()
     for row in rows:
-        group, count = row["_id"], row["count"]
-        path = tuple(group["path"])
-        categories[path] = categories.get(path, 0) + count
-        if group["brand"]:
-            brands[group["brand"]] = brands.get(group["brand"], 0) + count
+        brand, path = row["_id"]["brand"], tuple(row["_id"]["path"])
+        categories[path] += row["count"]
+        if brand:
+            brands[slug(brand)][brand] += row["count"]
     return Facets(
-        brands=_largest(((brand, brand, count) for brand, count in brands.items()), values),
-        categories=_largest(((category_key(path), path[-1], count) for path, count in categories.items()), values),
+        # Spellings of a brand that lead to the same filter are one value, under its most frequent spelling.
+        brands=_largest(((key, of.most_common(1)[0][0], of.total()) for key, of in brands.items()), values),
+        categories=_largest(
+            ((category_key(path), _told_apart(path, categories), count) for path, count in categories.items()), values
+        ),
         exact=sum(row["count"] for row in rows) <= FACET_SAMPLE,
     )
+
+
+def _told_apart(path: tuple[str, ...], among: Iterable[tuple[str, ...]]) -> str:
+    """Return a category's name, with its parent's where another one has the same name."""
+    ambiguous = sum(other[-1] == path[-1] for other in among) > 1
+    return f"{path[-1]} ({path[-2]})" if ambiguous and len(path) > 1 else path[-1]
 
 
 def _largest(rows: Iterable[tuple[str, str, int]], limit: int) -> tuple[FacetValue, ...]:
@@ -227,16 +256,19 @@ def stock_of(product_ids: Sequence[str]) -> dict[str, int]:
 
 
 def products_with_terms(terms: Sequence[str], *, limit: int) -> list[Product]:
-    """Return the most popular products in stock that hold all of ``terms``."""
+    """Return the most popular products in stock that hold all of ``terms``; none where that takes too long."""
     with mongo.reading() as database:
-        documents = list(
-            database[PRODUCTS]
-            .find({"terms": {"$all": [*terms, IN_STOCK_TERM]}}, _NOT_NEEDED_BY_PAGES)
-            .sort([("order.popularity", -1)])
-            .hint("terms_popularity")
-            .limit(limit)
-            .max_time_ms(_TERMS_BUDGET_MS)
-        )
+        try:
+            with mongo.within(_TERMS_BUDGET_MS):
+                documents = list(
+                    database[PRODUCTS]
+                    .find({"terms": {"$all": [*terms, IN_STOCK_TERM]}}, _NOT_NEEDED_BY_PAGES)
+                    .sort([("order.popularity", -1)])
+                    .hint("terms_popularity")
+                    .limit(limit)
+                )
+        except mongo.OutOfTime:
+            return []
     return [to_product(document) for document in documents]
 
 

@@ -11,7 +11,7 @@ from cachelayer.outcomes import Outcome
 from cachelayer.trace import span
 from catalog import repository as products
 from catalog.errors import CatalogUnavailable, ProductNotFound
-from catalog.products import Product
+from catalog.products import Product, is_product_id
 from catalog.representation import ProductJSON, product_json
 from catalog.search.index_keys import category_key
 from recommender import repository
@@ -76,6 +76,8 @@ def similar_products(*, product_id: str, limit: int = 12) -> Similar:
         ProductNotFound: there is no active product of this id.
         CatalogUnavailable: the list is not cached and MongoDB does not answer.
     """
+    if not is_product_id(product_id):
+        raise ProductNotFound(product_id[:40])
     version = active_version()
     answer = cached_list(version, product_id, lambda: _load(version, product_id))
     return _available(answer, product_id, limit)

@@ -90,7 +90,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.humanize",
     "django_htmx",
     "csp",
     "rest_framework",
@@ -250,6 +249,8 @@ LOGGING = {
     },
     "loggers": {
         "django.request": {"level": "ERROR"},
+        # A forged Host header is a stranger's mistake, not ours.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         "pymongo": {"level": "WARNING"},
     },
 }

@@ -67,7 +67,9 @@ class TrendingView(APIView):
     def get(self, request: Request) -> Response:
         del request
         queries = trending_searches(limit=10)
-        return Response(envelope(source="REDIS_CACHE", cached=True, count=len(queries), data=queries))
+        known = queries is not None
+        body = envelope(source="REDIS_CACHE", cached=known, count=len(queries or []), data=queries or [])
+        return Response(body, headers={"X-Cache": "HIT" if known else "BYPASS"})
 
 
 def _replayable(request: Request, response: Response, replay: Replay) -> Response:

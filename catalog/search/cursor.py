@@ -12,6 +12,8 @@ import orjson
 from catalog.errors import InvalidParameter
 
 _MAX_LENGTH = 2000
+MAX_TOTAL = 10_000
+"""Results are counted up to this many; no cursor of ours says more."""
 _ID = re.compile(r"^[0-9a-f]{24}$")
 
 
@@ -53,7 +55,7 @@ def decode_cursor(text: str, *, sort: str) -> Cursor:
             not isinstance(key, bool)
             and not isinstance(total, bool)
             and 0 <= key < 2**63
-            and 0 <= total < 2**40
+            and 0 <= total <= MAX_TOTAL
             and 0 < len(seen) <= 50
             and all(isinstance(item, str) and _ID.match(item) for item in seen)
         ):

@@ -9,10 +9,11 @@ from bson import ObjectId
 from bson.int64 import Int64
 
 from catalog.search.analysis import terms
+from catalog.search.cursor import MAX_TOTAL
 from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, brand_term, category_term, price_bounds
 from catalog.search.request import SearchRequest, Sort
 
-TOTAL_CAP = 10_000
+TOTAL_CAP = MAX_TOTAL
 """Results are counted up to this many; beyond it a page says "10,000+"."""
 
 _ORDERS: dict[Sort, tuple[str, int]] = {
@@ -43,6 +44,11 @@ class SearchPlan:
     order_field: str
     direction: int
     hint: str
+
+    @property
+    def checks_price_late(self) -> bool:
+        """Whether a range of prices is asked for in another order than by price, so that no index bounds it."""
+        return "order.price" in self.filter and self.order_field != "order.price"
 
 
 def plan_search(request: SearchRequest) -> SearchPlan:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 
 from catalog.errors import InvalidParameter
@@ -18,6 +18,7 @@ MAX_QUERY_LENGTH = 100
 MAX_FILTER_LENGTH = 200
 PAGE_SIZE = 20
 _MAX_PRICE = Decimal(10**10)
+_PRICE = re.compile(r"^[0-9]{1,15}([.,][0-9]{1,4})?$")
 _PLAIN_QUERY = re.compile(r"^[a-z0-9 ]*$")
 _PLAIN_KEY = re.compile(r"^[a-z0-9 |=/_-]{1,60}$")
 _TRUE = frozenset({"1", "true", "on", "yes"})
@@ -156,13 +157,10 @@ def _price(parameters: Mapping[str, str], field: str, minor_per_major: int) -> i
     text = parameters.get(field, "").strip()
     if not text:
         return None
-    if len(text) > 20:
+    if not _PRICE.match(text):
         raise InvalidParameter(field, "Give a price as a number, such as 49.90.")
-    try:
-        value = Decimal(text.replace(",", "."))
-    except InvalidOperation:
-        raise InvalidParameter(field, "Give a price as a number, such as 49.90.") from None
-    if not value.is_finite() or not 0 <= value <= _MAX_PRICE:
+    value = Decimal(text.replace(",", "."))
+    if value > _MAX_PRICE:
         raise InvalidParameter(field, f"Give a price from 0 to {_MAX_PRICE:,}.")
     return int(value * minor_per_major)
 

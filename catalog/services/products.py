@@ -6,8 +6,9 @@ from typing import TypedDict
 
 from cachelayer.engine import Absent, Cached, Loaded, get_or_load
 from catalog import repository
-from catalog.changes import ANY_PRODUCT, product_cache_key
+from catalog.changes import ANY_PRODUCT, CATEGORY_TREE, product_cache_key
 from catalog.errors import ProductNotFound
+from catalog.products import is_product_id
 from catalog.representation import product_json
 
 
@@ -26,6 +27,8 @@ def read_product(*, product_id: str) -> Cached:
         ProductNotFound: there is no active product of this id.
         CatalogUnavailable: it is not cached and MongoDB does not answer.
     """
+    if not is_product_id(product_id):
+        raise ProductNotFound(product_id[:40])
     try:
         return get_or_load(
             product_cache_key(product_id), "product", lambda: product_json(repository.get_product(product_id))
@@ -54,7 +57,7 @@ def top_categories(*, limit: int = 12) -> Cached:
                 CategoryJSON(key=category.key, name=category.name, product_count=category.product_count)
                 for category in repository.list_categories(limit=limit)
             ],
-            (ANY_PRODUCT,),
+            (ANY_PRODUCT, CATEGORY_TREE),
         ),
     )
 

@@ -66,7 +66,9 @@ def _find(request: SearchRequest) -> SearchJSON:
         return _page([], total=0, relation="eq", cursor=None, facets=None)
     with span("plan"):
         plan = plan_search(request)
-    found = repository.find_page(plan, limit=request.limit + 1)
+    found = _in_price_range(request, plan) if plan.checks_price_late else None
+    if found is None:
+        found = repository.find_page(plan, limit=request.limit + 1)
     shown, has_more = found[: request.limit], len(found) > request.limit
     total, relation = _total(request, plan, shown=len(shown), has_more=has_more)
     cursor = _cursor_after(request, shown, total=total, relation=relation) if has_more else None
@@ -79,6 +81,15 @@ def _find(request: SearchRequest) -> SearchJSON:
             cursor=cursor,
             facets=facets,
         )
+
+
+def _in_price_range(request: SearchRequest, plan: SearchPlan) -> list[repository.FoundProduct] | None:
+    """Return the results from this page on, where few products are in the range of prices; else ``None``."""
+    found = repository.find_all_in_price_range(plan)
+    if found is None or request.after is None:
+        return found
+    end = request.after.key * plan.direction
+    return [row for row in found if row.order_key * plan.direction >= end and row.product.id not in request.after.seen]
 
 
 def _total(request: SearchRequest, plan: SearchPlan, *, shown: int, has_more: bool) -> tuple[int, str]:

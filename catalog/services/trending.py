@@ -21,6 +21,6 @@ def record_search(*, request: SearchRequest, total: int, client: str) -> bool:
     return _searches.vote(request.query, voter=client)
 
 
-def trending_searches(*, limit: int = 10) -> list[str]:
-    """Return the queries that lead at present, best first; empty while Redis is away."""
+def trending_searches(*, limit: int = 10) -> list[str] | None:
+    """Return the queries that lead at present, best first; ``None`` while Redis is away, which alone knows them."""
     return _searches.top(limit)

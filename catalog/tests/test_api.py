@@ -91,6 +91,12 @@ def test_a_product_has_every_field_of_the_contract(client: Client, ids: list[str
     assert client.get(f"/api/products/{ids[0]}").json()["source"] == "L1_CACHE"
 
 
+def test_a_product_has_one_address_and_so_one_key(client: Client, ids: list[str]) -> None:
+    assert client.get(f"/api/products/{ids[0].upper()}").status_code == 404
+    assert client.get(f"/products/{ids[0].upper()}/").status_code == 404
+    assert client.get(f"/api/products/{ids[0].upper()}/similar").status_code == 404
+
+
 @pytest.mark.parametrize("identifier", ["0" * 24, "not-an-id", "%00", "0" * 500, "$ne", "😀"])
 def test_an_unknown_product_is_a_404_problem(client: Client, products_db: Any, identifier: str) -> None:
     response = client.get(f"/api/products/{identifier}")

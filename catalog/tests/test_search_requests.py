@@ -86,7 +86,7 @@ def test_a_cursor_of_another_sort_is_refused() -> None:
     sort=st.sampled_from([sort.value for sort in Sort]),
     key=st.integers(0, 2**63 - 1),
     seen=st.lists(st.from_regex(r"[0-9a-f]{24}", fullmatch=True), min_size=1, max_size=20),
-    total=st.integers(0, 2**40 - 1),
+    total=st.integers(0, 10_000),
     relation=st.sampled_from(["eq", "gte"]),
 )
 def test_a_cursor_survives_the_journey_to_the_client(

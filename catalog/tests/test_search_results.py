@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from catalog.search.plan import TOTAL_CAP
-from catalog.search.request import SearchRequest
+from catalog import repository
+from catalog.indexes import PRODUCTS
+from catalog.search.cursor import decode_cursor
+from catalog.search.plan import TOTAL_CAP, plan_search
+from catalog.search.request import SearchRequest, Sort
 from catalog.services import search as search_service
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
@@ -98,3 +102,47 @@ def test_the_second_search_comes_from_the_cache(catalogue: None) -> None:
     assert (first.source, first.outcome.header) == ("MONGODB", "MISS")
     assert (second.source, second.outcome.header) == ("L1_CACHE", "HIT")
     assert second.value == first.value
+
+
+def test_spellings_of_a_brand_are_one_value_of_the_facet(products_db: Any) -> None:
+    store(*(draft(f"SKU-{number}", brand=brand) for number, brand in enumerate(["Cherry", "CHERRY", "CHERRY"])))
+    facets = search_products(request=SearchRequest(query="mouse")).value["facets"]
+    assert facets["brand"] == [{"key": "cherry", "label": "CHERRY", "count": 3}]
+
+
+def test_categories_of_the_same_name_are_told_apart_by_their_parent(products_db: Any) -> None:
+    store(
+        draft("SKU-1", category_path=("Displays", "Monitors")),
+        draft("SKU-2", category_path=("Computers", "Monitors")),
+        draft("SKU-3", category_path=("Computers", "Mice")),
+    )
+    facets = search_products(request=SearchRequest(query="mouse")).value["facets"]
+    labels = {value["label"] for value in facets["category"]}
+    assert labels == {"Monitors (Displays)", "Monitors (Computers)", "Mice"}
+
+
+@pytest.mark.parametrize("sort", list(Sort), ids=lambda sort: sort.value)
+def test_a_rare_price_is_found_without_reading_the_catalogue(products_db: Any, sort: Sort) -> None:
+    store(*(draft(f"SKU-{number}", price=1000 + number, popularity=number) for number in range(300)))
+    plan = plan_search(SearchRequest(query="mouse", min_price=1290, max_price=1291, sort=sort))
+    explained = products_db[PRODUCTS].find(plan.filter).hint(repository.PRICE_INDEX).explain()["executionStats"]
+    assert explained["totalDocsExamined"] <= 2
+    page = search_products(request=SearchRequest(query="mouse", min_price=1290, max_price=1291, sort=sort)).value
+    assert (page["total"], page["count"]) == (2, 2)
+    nothing = SearchRequest(query="mouse", min_price=999_999, sort=sort)
+    assert search_products(request=nothing).value["data"] == []
+
+
+@pytest.mark.parametrize("sort", list(Sort), ids=lambda sort: sort.value)
+def test_paging_through_a_range_of_prices_shows_everything_once(products_db: Any, sort: Sort) -> None:
+    store(*(draft(f"SKU-{number}", price=1000 + number % 50, popularity=number % 7) for number in range(120)))
+    request = SearchRequest(query="mouse", min_price=1010, max_price=1039, sort=sort)
+    shown: list[str] = []
+    while True:
+        page = search_products(request=request).value
+        shown += [product["sku"] for product in page["data"]]
+        assert page["total"] == 70
+        if page["next"] is None:
+            break
+        request = replace(request, after=decode_cursor(page["next"], sort=sort.value))
+    assert len(shown) == len(set(shown)) == 70

@@ -17,7 +17,7 @@ _TRENDING, _POPULAR, _NEWEST, _ALL_CATEGORIES = 8, 10, 5, 500
 def home(request: HttpRequest) -> HttpResponse:
     """Show search, trending searches, categories, popular and new products."""
     page = build_home_page(
-        trending=trending_searches(limit=_TRENDING),
+        trending=trending_searches(limit=_TRENDING) or [],
         categories=top_categories(limit=_ALL_CATEGORIES),
         popular=popular_products(limit=_POPULAR),
         newest=newest_products(limit=_NEWEST),

@@ -48,3 +48,15 @@ def test_templates_ask_no_other_host_and_carry_no_inline_style_or_script() -> No
         for match in forbidden.finditer(path.read_text())
     ]
     assert found == []
+
+
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_are_finished_and_their_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    assert "@@" not in text
+    targets = re.findall(r"\]\(([^)#\s]+)\)", text)
+    local = [target.partition("#")[0] for target in targets if "://" not in target]
+    assert [target for target in local if not (document.parent / target).exists()] == []

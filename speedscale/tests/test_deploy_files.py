@@ -41,7 +41,7 @@ def variables_of_compose() -> set[str]:
 
 
 def variables_of_example() -> dict[str, str]:
-    return dict(re.findall(r"^#?([A-Z_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE))
+    return dict(re.findall(r"^#?([A-Z0-9_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE))
 
 
 def copied_paths() -> list[str]:
@@ -130,7 +130,7 @@ def test_a_service_waits_until_those_that_it_needs_are_healthy() -> None:
 
 def test_services_come_back_after_a_crash() -> None:
     assert {name for name, service in SERVICES.items() if service["restart"] == "unless-stopped"} == {
-        *("web", "mongo", "redis", "redis-ui")
+        *("web", "watcher", "mongo", "redis", "redis-ui")
     }
 
 

@@ -210,3 +210,19 @@ def test_a_signed_in_person_stays_signed_in_when_redis_is_lost(client: Client, o
     assert client.get("/admin/").status_code == 200
     own_redis.kill()
     assert client.get("/admin/").status_code == 200
+
+
+def test_a_search_while_its_index_is_being_built_is_a_503(client: Client, own_mongod: MongodServer) -> None:
+    mongo.command_database()["products"].drop_index("terms_popularity")
+    response = search(client, "wireless")
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+
+
+def test_a_query_that_takes_too_long_closes_nothing_for_others(client: Client, catalogue: list[str]) -> None:
+    endless = [{"$match": {"$expr": {"$eq": [{"$sum": {"$range": [0, {"$add": ["$stock", 3_000_000]}]}}, 1]}}}]
+    for _ in range(4):
+        with pytest.raises(mongo.OutOfTime), mongo.reading() as database, mongo.within(30):
+            list(database["products"].aggregate(endless))
+    assert not mongo.breaker.is_open
+    assert search(client, "wireless").status_code == 200

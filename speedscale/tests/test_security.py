@@ -127,3 +127,9 @@ def test_the_server_refuses_what_is_too_large_or_malformed_and_lives_on(port: in
     status = answer_to(port, request_)
     assert status is None or 400 <= status < 500
     assert answer_to(port, b"GET /livez" + HOST + b"\r\n") == 200
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"])
+def test_methods_that_a_page_does_not_offer_are_refused(client: Client, products_db: Any, method: str) -> None:
+    for path in ("/", "/search", "/dashboard/", "/api/docs/", "/api/schema/", "/health", "/livez", "/metrics"):
+        assert client.generic(method, path).status_code in {200, 403, 405}, path
