@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     number = int(worker.removeprefix("gw") or 0)
     os.environ["MONGO_DB"] = f"speedscale_w{number}"
     os.environ["REDIS_URL"] = f"{os.environ['SPEEDSCALE_TEST_REDIS']}/{number + 1}"
+    # Models are files, and each worker keeps and removes its own.
+    os.environ["DATA_DIR"] = f"{os.environ['SPEEDSCALE_TEST_DATA']}/w{number}"
     # Named only now: pytest-django would read the settings before the servers' addresses are known.
     os.environ["DJANGO_SETTINGS_MODULE"] = "speedscale.settings"
     from django.conf import settings
@@ -54,7 +56,7 @@ def _start_servers() -> None:
     os.environ.update(
         MONGO_URI=mongod.uri,
         SPEEDSCALE_TEST_REDIS=redis_server.url.rsplit("/", 1)[0],
-        DATA_DIR=str(_directory / "data"),
+        SPEEDSCALE_TEST_DATA=str(_directory / "data"),
         SECRET_KEY="only-for-tests-" + "x" * 40,
         DEBUG="false",
         HTTPS="false",
@@ -81,7 +83,7 @@ def empty_caches() -> None:
     """Every test starts with cold caches and closed circuits."""
     from django_redis import get_redis_connection
 
-    from cachelayer import engine, leaderboard
+    from cachelayer import engine, leaderboard, runtime
     from cachelayer import redis as redis_door
     from catalog import mongo
 
@@ -92,6 +94,9 @@ def empty_caches() -> None:
     leaderboard.forget_votes()
     redis_door.breaker.record_success()
     mongo.breaker.record_success()
+    # L1 is used once invalidations arrive; on a busy machine that takes a moment longer than a request would wait.
+    runtime.bus.ensure_started()
+    runtime.bus.wait_until_connected(5)
 
 
 @pytest.fixture

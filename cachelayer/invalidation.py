@@ -108,6 +108,10 @@ class InvalidationBus:
         """Writes that Redis could not be told yet."""
         return len(self._pending)
 
+    def wait_until_connected(self, seconds: float) -> bool:
+        """Wait until invalidations arrive, for at most ``seconds``; tell whether they do."""
+        return self._connected.wait(seconds)
+
     def generation(self, tag: str) -> int:
         """Return the current generation of ``tag``; 0 where it never moved."""
         return self._generations.get(tag, 0)

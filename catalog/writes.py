@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
 
 from catalog import mongo
 from catalog.documents import ProductDocument
@@ -79,7 +79,10 @@ def move_category_count(*, before: CategoryPath | None, after: CategoryPath | No
     ]
     if writes:
         with _writing() as database:
-            database[CATEGORIES].bulk_write(writes)
+            try:
+                database[CATEGORIES].bulk_write(writes)
+            except BulkWriteError as error:
+                raise NotAcknowledged(str(error)) from error
 
 
 def _levels(path: CategoryPath | None) -> dict[str, tuple[str, ...]]:
@@ -92,5 +95,5 @@ def _writing() -> Iterator[mongo.Documents]:
     try:
         with mongo.reading() as database:
             yield database
-    except CatalogUnavailable as error:
+    except (CatalogUnavailable, WriteConcernError) as error:
         raise NotAcknowledged(str(error)) from error

@@ -11,6 +11,7 @@ from bson import ObjectId
 from django.contrib.auth.models import User
 from django.test import Client
 
+from cachelayer.telemetry import recorder
 from catalog.documents import object_id_of
 from catalog.errors import CatalogUnavailable, NotAcknowledged
 from catalog.indexes import PRODUCTS
@@ -150,6 +151,19 @@ def test_signed_in_staff_finds_the_way_from_the_shop(staff: Client, mouse: str) 
     assert 'href="/staff/products/"' in page_of(staff.get("/"))
     assert "private" in response["Cache-Control"]
     assert "Cookie" in response["Vary"]
+
+
+def test_a_session_that_ended_while_typing_takes_nothing_from_the_page(client: Client, mouse: str) -> None:
+    sent = form_of(mouse) | {"action": "rows"}
+    assert client.post(f"/staff/products/{mouse}/", sent, headers={"hx-request": "true"}).status_code == 403
+
+
+def test_what_staff_does_is_not_on_the_dashboard(staff: Client, mouse: str) -> None:
+    staff.get(f"/staff/products/{mouse}/")
+    staff.get(f"/products/{mouse}/")
+    paths = [sample.path for sample in recorder.recent_of_this_process(20)]
+    assert f"/products/{mouse}/" in paths
+    assert not any(path.startswith("/staff/") for path in paths)
 
 
 # --- Lists -------------------------------------------------------------------------------------------------

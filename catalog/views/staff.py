@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
+from cachelayer.trace import current_trace
 from catalog import repository
 from catalog.contexts.staff import (
     build_conflict,
@@ -39,10 +40,19 @@ _NOT_SAVED = (
 
 
 def staff_only(view: View) -> View:
-    """Let staff in, send strangers to sign in, refuse everybody else; no answer is kept by any cache."""
+    """Let staff in, send strangers to sign in, refuse everybody else; no answer is kept by any cache.
+
+    What staff does is left out of the telemetry, whose dashboard everybody may see.
+    """
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        trace = current_trace()
+        if trace is not None:
+            trace.recorded = False
+        if not request.user.is_authenticated and request.htmx:
+            # Whose session has ended while typing keeps what was typed.
+            raise PermissionDenied
         if not request.user.is_authenticated:
             response: HttpResponse = redirect_to_login(request.get_full_path())
         elif not getattr(request.user, "is_staff", False):

@@ -215,7 +215,7 @@ def test_ctrl_c_stops_all_in_order_and_the_next_start_has_the_data(tmp_path: Pat
         children = run.children()
         assert run.end(signal.SIGINT) == 0
         stopped = re.findall(r"^  (\S+) stopped$", run.output(), re.MULTILINE)
-    assert stopped == ["gunicorn", "redis-server", "mongod"]
+    assert stopped == ["watcher", "gunicorn", "redis-server", "mongod"]
     assert not any(is_alive(child) for child in children)
     assert read_endpoints(tmp_path) == Endpoints()
     with up(tmp_path, SEED_TARGET="60") as run:
