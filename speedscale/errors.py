@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -63,6 +64,11 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     """Answer 403 (``handler403``)."""
     del exception
     return plain_problem(403, "You may not do this.") if request.path.startswith(_API) else _page(request, 403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that did not come from our own page, or whose cookie has gone (``CSRF_FAILURE_VIEW``)."""
+    return permission_denied(request, PermissionDenied(reason))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -6,6 +6,7 @@ Every line that it writes is what was read, the stock that it showed, and when t
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import sleep, time
 
@@ -28,7 +29,7 @@ def main(product_id: str, query: str, last_stock: int, report: Path) -> None:
         text = client.get(f"/products/{product_id}/").content.decode()
         return int(text.split(" on hand")[0].rsplit(">", 1)[1].replace(",", ""))
 
-    reads = {
+    reads: dict[str, Callable[[], int]] = {
         "product": lambda: int(read_product(product_id=product_id).value["stock"]),
         "api": lambda: int(client.get(f"/api/products/{product_id}").json()["data"]["stock"]),
         "page": page,

@@ -101,6 +101,7 @@ def test_a_forged_form_is_refused(mouse: str, path: str) -> None:
     browser.force_login(User.objects.create(username="editor", is_staff=True))
     response = browser.post(path.format(id=mouse), {**form_of(mouse, stock="0"), "action": "save"})
     assert response.status_code == 403
+    assert "SpeedScale" in page_of(response)
     assert get_stored_product(mouse).version == 1
 
 
@@ -234,7 +235,14 @@ def test_a_product_is_created_from_the_form(staff: Client, products_db: Any) -> 
 
 
 def test_a_form_with_mistakes_names_them_and_keeps_what_was_typed(staff: Client, mouse: str) -> None:
-    sent = {"sku": "MOUSE-9", "name": HOSTILE, "category": "", "price": "cheap", "stock": "many", "popularity": "-1"}
+    sent: dict[str, Any] = {
+        "sku": "MOUSE-9",
+        "name": HOSTILE,
+        "category": "",
+        "price": "cheap",
+        "stock": "many",
+        "popularity": "-1",
+    }
     sent |= {"currency": "euros", "image_url": "javascript:alert(1)", "brand": "", "product_type": ""}
     sent |= {"description": HOSTILE, "attribute_name": [HOSTILE[:70]], "attribute_value": [HOSTILE]}
     response = staff.post("/staff/products/new/", sent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 from rest_framework.authtoken.models import Token
 
 from catalog import mongo
@@ -53,11 +55,22 @@ def test_a_hung_mongodb_is_a_quick_503_and_the_edit_can_be_sent_again(own_mongod
     assert get_stored_product(MOUSE).price == 200
 
 
-def test_acknowledged_edits_survive_a_mongodb_that_is_killed(own_mongod: MongodServer, api: Client) -> None:
+def test_acknowledged_edits_survive_a_mongodb_that_is_killed(
+    own_mongod: MongodServer, api: Client, settings: Settings, tmp_path: Path
+) -> None:
     for version in range(1, 11):
         assert patch(api, price=version, version=version).status_code == 200
     own_mongod.signal(signal.SIGKILL)
     assert patch(api, price=99, version=11).status_code == 503
+    mongo.close()
+    restarted = MongodServer(tmp_path / "mongodb")
+    try:
+        settings.MONGO_URI = restarted.uri
+        mongo.breaker.record_success()
+        stored = get_stored_product(MOUSE)
+        assert (stored.version, stored.price) == (11, 1000)
+    finally:
+        restarted.stop()
 
 
 def test_edits_go_on_without_redis(own_redis: RedisServer, products_db: Any, api: Client, client: Client) -> None:
