@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from cachelayer.presentation import format_age, source_label
 from cachelayer.telemetry import recent_samples
 from recommender import repository
-from recommender.evaluation import MODEL
+from recommender.models import MODEL
 
 _ROUTES = frozenset({"recommender:similar", "recommender:similar_page"})
 _SAMPLES = 500

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recommender.features import NEARLY_SAME
 from recommender.neighbours import NOBODY, Nearest
 from recommender.vectors import Floats
-
-NEARLY_SAME = 0.9
-"""Cosine from which two products count as one in two versions, such as another colour or size."""
 
 
 @dataclass(frozen=True, slots=True)

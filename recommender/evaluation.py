@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from recommender.corpus import UNKNOWN, Corpus
 from recommender.materialising import Materialised
+from recommender.models import MODEL
 from recommender.neighbours import NOBODY, NeighbourFinder
 from recommender.vectors import Matrix
 
 Metrics = dict[str, float | None]
 AGREEMENT_AT, LIST_AT = 5, 10
-MODEL = "model"
 _TIE = 1e-4
 """Cosines that differ by less are the same: rows that tie with the tenth may take its place."""
 _BASELINE_SAMPLE = 300

@@ -17,6 +17,8 @@ from catalog.products import AttributeValue, Product
 from catalog.search.analysis import term_of, tokens
 from catalog.search.index_keys import category_key, slug
 
+NEARLY_SAME = 0.9
+"""Cosine from which two products count as one in two versions, such as another colour or size."""
 FEATURES_VERSION = 1
 """Changes whenever the same product yields other tokens; a model of another version cannot place new products."""
 

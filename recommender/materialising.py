@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from recommender.corpus import Corpus
 from recommender.diversity import Selection, select_in_parts
 from recommender.neighbours import NOBODY, Block, NeighbourFinder, Rows
-from recommender.reasons import SharedFeatures
 from recommender.repository import insert_neighbours
+from recommender.shared import SharedFeatures
 from recommender.vectors import Floats, Matrix
 from recommender.workers import run_forked
 

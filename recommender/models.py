@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+MODEL = "model"
+"""The name under which the model itself stands in a table of evaluations, beside the baselines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

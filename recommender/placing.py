@@ -16,8 +16,7 @@ from itertools import combinations
 from catalog.products import Product
 from catalog.repository import products_with_terms
 from catalog.search.index_keys import brand_term, category_key, category_term
-from recommender.diversity import NEARLY_SAME
-from recommender.features import product_features
+from recommender.features import NEARLY_SAME, product_features
 from recommender.repository import term_weights
 
 _CANDIDATES = 150

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from recommender import repository
-from recommender.evaluation import MODEL
+from recommender.models import MODEL
 from recommender.training import Trained
 
 _WIDTH = 118

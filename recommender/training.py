@@ -20,14 +20,14 @@ from recommender import repository
 from recommender.artefacts import delete_artefact, load_artefact, new_version, save_artefact
 from recommender.caching import forget_active_version
 from recommender.corpus import Corpus
-from recommender.diversity import NEARLY_SAME, Selection
-from recommender.evaluation import MODEL, evaluate, fallen_metrics, sample_rows
-from recommender.features import FEATURES_VERSION, FIELD_WEIGHTS
+from recommender.diversity import Selection
+from recommender.evaluation import evaluate, fallen_metrics, sample_rows
+from recommender.features import FEATURES_VERSION, FIELD_WEIGHTS, NEARLY_SAME
 from recommender.lock import TrainingLock
 from recommender.materialising import CANDIDATES, Job, materialise
-from recommender.models import Manifest, ModelRefused
+from recommender.models import MODEL, Manifest, ModelRefused
 from recommender.neighbours import EXACT_LIMIT, NeighbourFinder
-from recommender.reasons import SharedFeatures
+from recommender.shared import SharedFeatures
 from recommender.vectors import embed, fit_vectors
 
 _DIMENSIONS = 96

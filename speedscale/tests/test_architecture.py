@@ -60,3 +60,9 @@ def test_documents_are_finished_and_their_links_lead_somewhere(document: Path) -
     targets = re.findall(r"\]\(([^)#\s]+)\)", text)
     local = [target.partition("#")[0] for target in targets if "://" not in target]
     assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def test_web_workers_carry_no_learning_library() -> None:
+    code = "import django, sys; django.setup(); import speedscale.urls; print('sklearn' in sys.modules)"
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "False"
