@@ -70,8 +70,9 @@ def generations_key() -> str:
 
 
 def channel() -> str:
-    """Return the channel's name."""
-    return namespaced("{inv}:channel")
+    """Return the channel's name. Channels span all databases of a Redis server, so it names the database."""
+    database = get_redis_connection("default").connection_pool.connection_kwargs.get("db", 0)
+    return namespaced(f"{{inv}}:channel:{database}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,8 @@ def test_ctrl_c_ends_the_command_with_130_and_the_next_run_completes(own_databas
 def test_killing_the_command_leaves_no_process_behind(own_database: Database) -> None:
     process = start_command(own_database, count=10_000_000)
     wait_until(in_the_middle(own_database))
+    wait_until(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 2)
     workers = psutil.Process(process.pid).children(recursive=True)
-    assert len(workers) >= 2
     process.kill()
     process.communicate(timeout=30)
     assert not psutil.wait_procs(workers, timeout=30)[1]
