@@ -92,6 +92,7 @@ class InvalidationBus:
         self._local = local
         self._generations: dict[str, int] = {}
         self._number = 0
+        self._own_numbers: set[int] = set()
         self._connected = threading.Event()
         self._stopping = threading.Event()
         self._pending: deque[_Write] = deque()
@@ -146,6 +147,7 @@ class InvalidationBus:
             self._thread.join(timeout=2)
         self._connected.clear()
         self._pending.clear()
+        self._own_numbers.clear()
         self._generations = {}
         self._owner_pid = 0
 
@@ -157,12 +159,20 @@ class InvalidationBus:
         write = _Write(tuple(keys), tuple(tags))
         self._local.discard(*write.keys)
         try:
-            self._apply(self._tell(write))
+            message = self._tell(write)
         except RedisUnavailable:
             self._remember(write)
             self.ensure_started()
             return False
+        self._note_own(orjson.loads(message)["n"])
+        self._apply(message)
         return True
+
+    def _note_own(self, number: int) -> None:
+        # What was loaded since is fresh: when the channel brings the message, nothing is to be forgotten again.
+        with self._lock:
+            if self.is_connected and number > self._number:
+                self._own_numbers.add(number)
 
     def _tell(self, write: _Write) -> bytes:
         def forget(client: Any) -> None:
@@ -246,10 +256,14 @@ class InvalidationBus:
 
     def _read_state(self, client: Any) -> None:
         pipeline = client.pipeline(transaction=True)
+        # Where no number is kept, it begins here, so that the first message does not look like one of many lost.
+        pipeline.set(number_key(), int(time() * 1000), nx=True, ex=_TTL_SECONDS)
         pipeline.get(number_key())
         pipeline.hgetall(generations_key())
-        number, generations = pipeline.execute()
-        self._number = int(number or 0)
+        _, number, generations = pipeline.execute()
+        with self._lock:
+            self._number = int(number)
+            self._own_numbers.clear()
         self._generations = {tag.decode(): int(generation) for tag, generation in generations.items()}
         self._local.clear()
 
@@ -260,5 +274,9 @@ class InvalidationBus:
         if number != self._number + 1:
             self._read_state(client)  # Messages were lost, or Redis has lost its memory.
             return
-        self._number = number
-        self._apply(data)
+        with self._lock:
+            self._number = number
+            is_own = number in self._own_numbers
+            self._own_numbers.discard(number)
+        if not is_own:
+            self._apply(data)
