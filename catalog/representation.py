@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TypedDict
 from urllib.parse import quote
 
+from catalog.money import major_units
 from catalog.products import AttributeValue, Product
 from catalog.search.index_keys import slug
 
 PICTURE_VERSION = 1
 """Part of every drawn picture's address: raise it with the design, because browsers keep pictures for a year."""
-_MINOR_DIGITS = {"BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3, "CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0}
 
 
 class ProductJSON(TypedDict):
@@ -43,17 +43,6 @@ class StaffProductJSON(ProductJSON):
 
     active: bool
     popularity: int
-
-
-def minor_digits(currency: str) -> int:
-    """Return how many decimals amounts of ``currency`` have (ISO 4217)."""
-    return _MINOR_DIGITS.get(currency, 2)
-
-
-def major_units(amount: int, currency: str) -> float:
-    """Return an amount given in minor units as people write it: 4999 EUR is 49.99."""
-    digits = minor_digits(currency)
-    return round(amount / 10**digits, digits) if digits else float(amount)
 
 
 def drawn_picture_path(*, kind: str, brand: str) -> str:

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 _HOST = re.compile(r"^(\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\])(?P<port>:\d+)?$")
+_CURRENCY = re.compile(r"^[A-Z]{3}$")
 _DATABASE = re.compile(r"^[A-Za-z0-9_-]{1,63}$")
 _RATE = re.compile(r"^(?P<amount>\d+)\s*/\s*(?P<unit>second|minute|hour|day)$")
 
@@ -122,6 +123,13 @@ class Env:
         value = self.text(name, default)
         if not _DATABASE.match(value):
             raise EnvError(name, value, "a database's name: up to 63 letters, digits, underscores and hyphens")
+        return value
+
+    def currency(self, name: str, default: str) -> str:
+        """Return an ISO 4217 code; the case of the value does not matter."""
+        value = self.text(name, default).upper()
+        if not _CURRENCY.match(value):
+            raise EnvError(name, value, "the three letters of an ISO 4217 currency, such as EUR")
         return value
 
     def rate(self, name: str, default: str) -> str:

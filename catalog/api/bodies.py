@@ -11,8 +11,8 @@ from typing import Any
 
 from catalog.documents import MAX_PRICE
 from catalog.errors import EditConflict, InvalidFields
+from catalog.money import major_units, minor_digits
 from catalog.products import Product
-from catalog.representation import major_units, minor_digits
 
 MAX_VERSION = 2**31 - 1
 DERIVED = frozenset({"_id", "category", "inStock", "createdAt", "updatedAt"})

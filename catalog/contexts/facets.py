@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from catalog.contexts.formatting import currency_symbol, format_minor
 from catalog.contexts.links import search_url
+from catalog.money import shop_currency
 from catalog.representation import ProductJSON
 from catalog.search.index_keys import category_key
 from catalog.search.request import SearchRequest, Sort
@@ -119,7 +120,7 @@ def build_filters(
         min_price=format_minor(request.min_price),
         max_price=format_minor(request.max_price),
         in_stock=request.in_stock,
-        currency=currency_symbol(products[0]["currency"]) if products else "",
+        currency=currency_symbol(shop_currency()),
         clear_url=search_url(SearchRequest(query=request.query, sort=request.sort)),
         note="" if exact else "Counted among the first results only",
     )
@@ -221,7 +222,7 @@ def _option(facet: str, label: str, count: str, url: str, name: str, *, selected
 
 
 def _chips(request: SearchRequest, names: Sequence[str], products: Sequence[ProductJSON]) -> tuple[Chip, ...]:
-    symbol = currency_symbol(products[0]["currency"]) if products else ""
+    symbol = currency_symbol(shop_currency())
     low, high = format_minor(request.min_price), format_minor(request.max_price)
     chips: list[Chip] = []
     if request.category:

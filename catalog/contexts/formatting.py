@@ -8,8 +8,8 @@ from datetime import datetime
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from catalog.money import minor_digits, shop_currency
 from catalog.products import AttributeValue
-from catalog.representation import minor_digits
 from catalog.search.analysis import tokens
 
 _SYMBOLS = {
@@ -45,10 +45,12 @@ def currency_symbol(currency: str) -> str:
 
 
 def format_minor(amount: int | None) -> str:
-    """Return an amount in hundredths as it is typed into a field; empty for ``None``."""
+    """Return an amount of the shop's currency as it is typed into a field; empty for ``None``."""
     if amount is None:
         return ""
-    return str(amount // 100) if amount % 100 == 0 else f"{amount / 100:.2f}"
+    digits = minor_digits(shop_currency())
+    major, rest = divmod(amount, 10**digits)
+    return f"{major}.{rest:0{digits}}" if rest else str(major)
 
 
 def format_date(iso: str) -> str:

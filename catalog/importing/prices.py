@@ -9,7 +9,7 @@ from typing import Literal
 
 from catalog.errors import InvalidProduct
 from catalog.importing.rows import shown
-from catalog.representation import minor_digits
+from catalog.money import minor_digits
 
 DecimalMark = Literal["", ".", ","]
 _MAX_LENGTH = 40

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import Enum
 
 from catalog.errors import InvalidParameter
+from catalog.money import minor_digits, shop_currency
 from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.index_keys import slug
 
@@ -91,16 +92,13 @@ class SearchRequest:
         return f"search:#{digest}"
 
 
-def parse_search_request(
-    parameters: Mapping[str, str], *, query_field: str, query_required: bool, minor_per_major: int = 100
-) -> SearchRequest:
+def parse_search_request(parameters: Mapping[str, str], *, query_field: str, query_required: bool) -> SearchRequest:
     """Build a request from the parameters of a URL.
 
     Args:
         parameters: decoded parameters, one value each; unknown ones are ignored.
         query_field: name of the parameter that holds the query.
         query_required: whether an empty query is an error.
-        minor_per_major: minor units in one unit of the prices that people type.
 
     Raises:
         InvalidParameter: a value cannot be used; names the field.
@@ -108,8 +106,8 @@ def parse_search_request(
     query = normalise_query(parameters.get(query_field, ""), field=query_field)
     if query_required and not query:
         raise InvalidParameter(query_field, f"Give 1 to {MAX_QUERY_LENGTH} characters to search for.")
-    low = _price(parameters, "min_price", minor_per_major)
-    high = _price(parameters, "max_price", minor_per_major)
+    low = _price(parameters, "min_price")
+    high = _price(parameters, "max_price")
     if low is not None and high is not None and low > high:
         raise InvalidParameter("min_price", "The lowest price is above the highest.")
     sort = _sort(parameters.get("sort", ""))
@@ -153,7 +151,7 @@ def _brand(text: str) -> str:
     return slug(text)
 
 
-def _price(parameters: Mapping[str, str], field: str, minor_per_major: int) -> int | None:
+def _price(parameters: Mapping[str, str], field: str) -> int | None:
     text = parameters.get(field, "").strip()
     if not text:
         return None
@@ -162,7 +160,7 @@ def _price(parameters: Mapping[str, str], field: str, minor_per_major: int) -> i
     value = Decimal(text.replace(",", "."))
     if value > _MAX_PRICE:
         raise InvalidParameter(field, f"Give a price from 0 to {_MAX_PRICE:,}.")
-    return int(value * minor_per_major)
+    return int(value.scaleb(minor_digits(shop_currency())))
 
 
 def _sort(text: str) -> Sort:

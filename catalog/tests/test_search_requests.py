@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
+from catalog.contexts.formatting import format_minor
 from catalog.errors import InvalidParameter
 from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.request import SearchRequest, Sort, normalise_query, parse_search_request
@@ -127,3 +129,15 @@ def test_normalising_a_query_twice_changes_nothing(text: str) -> None:
         assert normalise_query(once) == once
     except InvalidParameter:
         assert "\x00" in text or len(text) <= 100
+
+
+@pytest.mark.parametrize(
+    ("currency", "typed", "minor", "shown"),
+    [("EUR", "10,5", 1050, "10.50"), ("JPY", "4999", 4999, "4999"), ("KWD", "1.25", 1250, "1.250")],
+)
+def test_prices_are_typed_in_the_shops_currency(
+    settings: Settings, currency: str, typed: str, minor: int, shown: str
+) -> None:
+    settings.CURRENCY = currency
+    assert parse(query="mouse", min_price=typed).min_price == minor
+    assert format_minor(minor) == shown

@@ -25,6 +25,7 @@ from catalog.contexts.staff import (
 )
 from catalog.documents import ProductDraft, invalid_fields
 from catalog.errors import CatalogUnavailable, EditConflict, InvalidFields
+from catalog.money import shop_currency
 from catalog.products import Product
 from catalog.search.request import parse_search_request
 from catalog.services.editing import Edited, change_product, create_product, deactivate_product, reactivate_product
@@ -162,7 +163,8 @@ def _changed(request: HttpRequest, product_id: str, typed: Typed) -> HttpRespons
 
 def _draft(changes: dict[str, Any]) -> ProductDraft:
     # What could not be understood is missing here, and already has its reason.
-    needed: dict[str, Any] = {"sku": "", "name": "", "price": 0, "currency": "EUR", "category_path": (), "stock": 0}
+    needed: dict[str, Any] = {"sku": "", "name": "", "price": 0, "category_path": (), "stock": 0}
+    needed["currency"] = shop_currency()
     return ProductDraft(**{**needed, **changes})
 
 

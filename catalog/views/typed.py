@@ -12,8 +12,8 @@ from django.http import QueryDict
 from catalog.contexts.formatting import format_attribute
 from catalog.errors import InvalidProduct
 from catalog.importing.prices import price_from_major
+from catalog.money import major_units, minor_digits, shop_currency
 from catalog.products import AttributeValue, Product
-from catalog.representation import major_units, minor_digits
 
 SEPARATOR = ">"
 TEXT_FIELDS = (
@@ -86,7 +86,7 @@ def typed_of(product: Product) -> Typed:
 
 def empty_form() -> Typed:
     """Return the form of a product that is to be created."""
-    return Typed(dict.fromkeys(TEXT_FIELDS, "") | {"currency": "EUR", "stock": "0", "popularity": "0"}, ())
+    return Typed(dict.fromkeys(TEXT_FIELDS, "") | {"currency": shop_currency(), "stock": "0", "popularity": "0"}, ())
 
 
 def read_form(sent: QueryDict) -> Typed:

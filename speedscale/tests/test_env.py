@@ -143,3 +143,10 @@ def test_whatever_the_value_the_error_is_one_short_line_that_names_the_variable(
             assert message.startswith("X=")
             assert len(message.splitlines()) == 1
             assert len(message) < 500
+
+
+def test_a_currency_is_three_letters_in_any_case() -> None:
+    assert Env({"X": "jpy"}).currency("X", "EUR") == "JPY"
+    assert Env({}).currency("X", "EUR") == "EUR"
+    with pytest.raises(EnvError, match="ISO 4217"):
+        Env({"X": "euro"}).currency("X", "EUR")
