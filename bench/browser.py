@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from bench.result import Result
 from bench.stack import running_stack
+from speedscale.browser import headless_chromium
 
 _LIMIT_BYTES = 100 * 1024
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # The browser reports layout shifts to observers only; buffered entries cover the time before the page is read.
 _SHIFT = """() => new Promise(resolve => {
   let total = 0;
@@ -33,15 +24,10 @@ _SHIFT = """() => new Promise(resolve => {
 def run(*, full: bool = False) -> list[Result]:
     """Measure the first visit of a result page and of a product page, each with an empty browser cache."""
     del full
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise RuntimeError("chromium was not found: install Debian's package chromium")
-    with running_stack(products=2000) as stack, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+    with running_stack(products=2000) as stack, headless_chromium() as browser:
         search = _visit(browser, f"{stack.url}/search?q=wireless+mouse")
         product = _visit(browser, stack.url + search.pop("first_product"))
         product.pop("first_product")
-        browser.close()
     visits = {"search": search, "product": product}
     met = all(
         visit["bytes"] <= _LIMIT_BYTES and not visit["other_hosts"] and visit["layout_shift"] == 0

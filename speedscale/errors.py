@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
@@ -36,7 +37,8 @@ class ServiceErrorMiddleware:
             case CatalogUnavailable():
                 return unavailable(request, error.retry_after_seconds)
             case DatabaseError():
-                # Accounts and sessions live in the same MongoDB.
+                # Accounts and sessions live in the same MongoDB; the page must not wait for them a second time.
+                request.user = AnonymousUser()
                 return unavailable(request, CatalogUnavailable.retry_after_seconds)
         return None
 

@@ -82,6 +82,7 @@ class Supervisor:
 
     def _start(self) -> WebServer:
         options, report = self._options, self._report
+        self._require_servers_of_others()
         endpoints = Endpoints(mongo_uri=self._start_mongodb(), redis_url=self._start_redis())
         write_endpoints(options.data_dir, endpoints)
         with report.step("static files unchanged") as step:
@@ -109,11 +110,18 @@ class Supervisor:
         log = self._options.data_dir / "logs" / "watcher.log"
         return ServerProcess("watcher", command, log=log, env=self._env)
 
-    def _start_mongodb(self) -> str:
-        """Return the address of the embedded MongoDB; empty where the settings name another."""
+    def _require_servers_of_others(self) -> None:
+        # Before anything is started here: a mistyped address needs no server to be found out.
         if self._options.mongo_uri:
             with self._report.step("MongoDB of MONGO_URI answers"):
                 require_mongodb(self._options.mongo_uri)
+        if self._options.redis_url:
+            with self._report.step("Redis of REDIS_URL answers"):
+                require_redis(self._options.redis_url)
+
+    def _start_mongodb(self) -> str:
+        """Return the address of the embedded MongoDB; empty where the settings name another."""
+        if self._options.mongo_uri:
             return ""
         with self._report.step("MongoDB") as step:
             mongod = MongodServer(self._options.data_dir / "mongodb")
@@ -124,8 +132,6 @@ class Supervisor:
     def _start_redis(self) -> str:
         """Return the address of the embedded Redis; empty where the settings name another."""
         if self._options.redis_url:
-            with self._report.step("Redis of REDIS_URL answers"):
-                require_redis(self._options.redis_url)
             return ""
         with self._report.step("Redis") as step:
             server = RedisServer(self._options.data_dir / "redis")

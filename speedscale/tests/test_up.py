@@ -177,6 +177,19 @@ def test_an_account_made_by_createsuperuser_enters_the_admin(shared: Run) -> Non
     assert "Site administration" in page.read().decode()
 
 
+def test_the_admin_does_not_wait_for_a_mongodb_that_hangs(shared: Run) -> None:
+    mongod = shared.child("mongod")
+    mongod.suspend()
+    try:
+        started = time.perf_counter()
+        # A session that Redis does not hold has to be read from MongoDB.
+        assert status_of(shared, "/admin/", Cookie="sessionid=" + "a" * 32) == 503
+        assert time.perf_counter() - started < 2
+    finally:
+        mongod.resume()
+    wait_for(lambda: status_of(shared, "/admin/", Cookie="sessionid=" + "b" * 32) == 302)
+
+
 def test_a_killed_worker_is_replaced(shared: Run) -> None:
     before = {process.pid for process in psutil.Process(gunicorn(shared).pid).children()}
     for pid in before:
@@ -194,10 +207,10 @@ def gunicorn(run: Run) -> psutil.Process:
     )
 
 
-def status_of(run: Run) -> int | None:
-    connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=2)
+def status_of(run: Run, path: str = "/livez", **headers: str) -> int | None:
+    connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=5)
     try:
-        connection.request("GET", "/livez")
+        connection.request("GET", path, headers=headers)
         return connection.getresponse().status
     except OSError:
         return None
@@ -324,6 +337,8 @@ def test_an_address_that_does_not_answer_is_one_line_within_seconds(tmp_path: Pa
     assert name in line
     assert "secret" not in line
     assert read_endpoints(tmp_path) == Endpoints()
+    assert not (tmp_path / "mongodb").exists()
+    assert not (tmp_path / "redis").exists()
 
 
 # --- Refusals ----------------------------------------------------------------------------------------------
