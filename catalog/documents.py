@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypedDict
+from urllib.parse import urlsplit
 
 from bson import ObjectId
 from bson.int64 import Int64
@@ -30,6 +31,7 @@ MAX_ATTRIBUTE_TEXT = 2000
 _REQUIRED_TEXT = frozenset({"sku", "name"})
 _LARGEST = {"price": MAX_PRICE, "stock": MAX_STOCK, "rating_count": MAX_STOCK, "popularity": MAX_POPULARITY}
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 _NUL = "\x00"
 
 
@@ -233,8 +235,20 @@ def _check_currency(draft: ProductDraft) -> None:
 
 
 def _check_image_url(draft: ProductDraft) -> None:
-    if draft.image_url and not draft.image_url.startswith(("https://", "http://")):
+    if not draft.image_url:
+        return
+    if not draft.image_url.startswith(("https://", "http://")):
         raise InvalidProduct("image_url", "must start with https:// or http://")
+    try:
+        address = urlsplit(draft.image_url)
+        usable = bool(address.hostname) and not _BLANK.search(draft.image_url)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidProduct("image_url", "is not an address, or contains blanks (write %20)")
+    if "@" in address.netloc:
+        # Every visitor of the shop would see them.
+        raise InvalidProduct("image_url", "must not contain a user name or password")
 
 
 def _check_category(draft: ProductDraft) -> None:

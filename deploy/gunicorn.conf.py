@@ -31,7 +31,8 @@ reload = settings.DEBUG
 http_parser = "fast" if importlib.util.find_spec("gunicorn_h1c") else "python"
 keepalive = 5
 timeout = 30
-graceful_timeout = 10
+# Every request ends within two seconds or so, but idle connections of browsers are waited for all the same.
+graceful_timeout = 4
 # Workers tell that they live by touching a file; on a disk, a slow write would look like a hung worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  (gunicorn creates a private file there)
 
