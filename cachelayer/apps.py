@@ -8,6 +8,8 @@ class CacheLayerConfig(AppConfig):
     verbose_name = "Cache layer"
 
     def ready(self) -> None:
+        from cachelayer.gauges import register_gauges
         from cachelayer.health import ping_redis, register_probe
 
         register_probe("redis", ping_redis, required=False)
+        register_gauges()

@@ -216,5 +216,8 @@ def _answer(key: str, outcome: Outcome, origin: str, stored: Stored) -> Cached:
     answer = Cached(outcome=outcome, source=outcome.source(origin), stored=stored)
     trace = current_trace()
     if trace is not None:
-        trace.lookups.append(Lookup(key=key, outcome=outcome, source=answer.source, age_seconds=answer.age_seconds))
+        known = stored.envelope
+        lookup = Lookup(key, outcome, answer.source, answer.age_seconds, known.load_ms, known.soft_ms, known.hard_ms)
+        lookup.size = len(known.payload)
+        trace.lookups.append(lookup)
     return answer

@@ -68,6 +68,10 @@ _STEP_LABELS = {
     "ratelimit": "Rate limit",
     "trending": "Trending",
     "telemetry": "Telemetry",
+    "view": "View",
+    "framework": "Framework",
+    "compress": "Compress",
+    "invalidate": "Invalidate",
 }
 
 

@@ -2,39 +2,99 @@
 
 The middleware opens the trace, every layer adds spans, and the response carries it out as ``Server-Timing``.
 A span's ``self_ms`` excludes the spans inside it, so that the spans of a request add up to its time instead of
-counting a nested step twice.
+counting a nested step twice. What no span covers is closed as a span of its own, so nothing goes missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
+from types import TracebackType
 
 from cachelayer.outcomes import Outcome, least_favourable
 
 
 @dataclass(slots=True)
 class Span:
-    """A named step: its start since the request's start, its duration, and the part not spent in inner spans (ms)."""
+    """A named step: its start since the request's start, its duration, and the part not spent in inner spans (ms).
+
+    Attributes:
+        detail: what was done, in a word or two.
+        documents: how many documents a database command returned; -1 where that is not known.
+        command: gives a database command in full, for whoever wants to ask how it is executed.
+    """
 
     name: str
     start_ms: float
     duration_ms: float = 0.0
     self_ms: float = 0.0
     detail: str = ""
+    documents: int = -1
+    command: Callable[[], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lookup:
-    """One cached read."""
+    """One cached read.
+
+    Attributes:
+        load_ms: what loading the value cost when it was loaded: what a hit saves, in milliseconds.
+        soft_ms: until when the value is fresh, in milliseconds since the epoch; 0 where that is not known.
+        hard_ms: when it must no longer be served.
+        size: bytes of its JSON.
+    """
 
     key: str
     outcome: Outcome
     source: str
     age_seconds: float
+    load_ms: float = 0.0
+    soft_ms: int = 0
+    hard_ms: int = 0
+    size: int = 0
+
+
+class _Timing:
+    """Times a step of a trace; a class of its own, because a generator would cost a request three times as much."""
+
+    __slots__ = ("_span", "_trace")
+
+    def __init__(self, trace: Trace, name: str, detail: str) -> None:
+        self._trace = trace
+        self._span = Span(name, 0.0, detail=detail)
+
+    def __enter__(self) -> Span:
+        trace, span = self._trace, self._span
+        trace._inner_ms.append(0.0)
+        span.start_ms = (perf_counter() - trace.started) * 1000
+        return span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        trace, span = self._trace, self._span
+        duration_ms = (perf_counter() - trace.started) * 1000 - span.start_ms
+        trace._close(span, duration_ms, trace._inner_ms.pop())
+
+
+class _NoTiming:
+    """Stands in for a timing outside of a request."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+
+_NO_TIMING = _NoTiming()
 
 
 @dataclass(slots=True)
@@ -57,21 +117,36 @@ class Trace:
     @property
     def outcome(self) -> Outcome | None:
         """The least favourable outcome of the request's cached reads."""
-        return least_favourable([lookup.outcome for lookup in self.lookups])
+        lookups = self.lookups
+        if len(lookups) == 1:
+            return lookups[0].outcome
+        return least_favourable([lookup.outcome for lookup in lookups])
 
-    @contextmanager
-    def span(self, name: str, detail: str = "") -> Iterator[Span]:
+    def span(self, name: str, detail: str = "") -> _Timing:
         """Time a step."""
-        span = Span(name, start_ms=self.elapsed_ms(), detail=detail)
-        self._inner_ms.append(0.0)
-        try:
-            yield span
-        finally:
-            self._close(span, self.elapsed_ms() - span.start_ms, self._inner_ms.pop())
+        return _Timing(self, name, detail)
 
-    def add_finished(self, name: str, duration_ms: float, detail: str = "") -> None:
+    def add_finished(
+        self,
+        name: str,
+        duration_ms: float,
+        detail: str = "",
+        *,
+        documents: int = -1,
+        command: Callable[[], str] | None = None,
+    ) -> None:
         """Add a step that someone else timed and that ended just now, such as a database command."""
-        self._close(Span(name, start_ms=self.elapsed_ms() - duration_ms, detail=detail), duration_ms, 0.0)
+        start_ms = self.elapsed_ms() - duration_ms
+        span = Span(name, start_ms=start_ms, detail=detail, documents=documents, command=command)
+        self._close(span, duration_ms, 0.0)
+
+    def close_rest(self, name: str) -> float:
+        """Add the time that no span covers as a span of this name; return the total in ms. To be called last."""
+        total_ms = self.elapsed_ms()
+        rest_ms = max(total_ms - self._inner_ms[0], 0.0)
+        self.spans.append(Span(name, start_ms=0.0, duration_ms=total_ms, self_ms=rest_ms))
+        self._inner_ms[0] = total_ms
+        return total_ms
 
     def _close(self, span: Span, duration_ms: float, inner_ms: float) -> None:
         span.duration_ms = duration_ms
@@ -86,10 +161,10 @@ class Trace:
             totals[span.name] = totals.get(span.name, 0.0) + span.self_ms
         return totals
 
-    def server_timing(self) -> str:
+    def server_timing(self, total_ms: float | None = None) -> str:
         """Return the value of the ``Server-Timing`` header (durations in ms)."""
         parts = [f"{name};dur={total:.2f}" for name, total in self.self_ms_by_name().items()]
-        return ", ".join([*parts, f"total;dur={self.elapsed_ms():.2f}"])
+        return ", ".join([*parts, f"total;dur={self.elapsed_ms() if total_ms is None else total_ms:.2f}"])
 
 
 _current: ContextVar[Trace | None] = ContextVar("speedscale_trace", default=None)
@@ -111,12 +186,7 @@ def tracing() -> Iterator[Trace]:
         _current.reset(token)
 
 
-@contextmanager
-def span(name: str, detail: str = "") -> Iterator[None]:
-    """Time a step of the running request; does nothing outside of one."""
+def span(name: str, detail: str = "") -> _Timing | _NoTiming:
+    """Time a step of the running request, as a context manager; does nothing outside of one."""
     trace = _current.get()
-    if trace is None:
-        yield
-        return
-    with trace.span(name, detail):
-        yield
+    return _NO_TIMING if trace is None else _Timing(trace, name, detail)

@@ -9,6 +9,10 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from cachelayer.health import register_probe
-        from catalog.mongo import probe
+        from cachelayer.telemetry.node import register_gauge
+        from catalog.mongo import breaker, pool, probe
 
         register_probe("mongodb", probe, required=True)
+        register_gauge("breaker_open|mongodb", lambda: float(breaker.is_open))
+        register_gauge("pool_in_use|mongodb", lambda: float(pool.in_use))
+        register_gauge("pool_size|mongodb", lambda: float(pool.size))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pymongo
@@ -29,8 +30,10 @@ from pymongo.errors import (
 
 from cachelayer.breaker import CircuitBreaker
 from cachelayer.health import ProbeFailed
-from cachelayer.trace import current_trace
+from cachelayer.trace import Trace, current_trace
+from catalog import explaining
 from catalog.errors import CatalogUnavailable
+from catalog.pool_use import PoolUse
 
 Documents = Database[dict[str, Any]]
 
@@ -50,19 +53,47 @@ _lock = threading.Lock()
 class _CommandSpans(monitoring.CommandListener):
     """Adds each MongoDB command of a request to its trace, with the time that the driver measured."""
 
+    def __init__(self) -> None:
+        self._running = threading.local()
+
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        pass
+        self._running.command = event.command
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        self._add(event)
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        self._add(event)
-
-    def _add(self, event: monitoring.CommandSucceededEvent | monitoring.CommandFailedEvent) -> None:
         trace = current_trace()
         if trace is not None:
-            trace.add_finished("mongodb", event.duration_micros / 1000, event.command_name)
+            documents = _documents_in(event.reply)
+            self._add(trace, event, documents=documents)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        trace = current_trace()
+        if trace is not None:
+            self._add(trace, event, documents=-1)
+
+    def _add(
+        self,
+        trace: Trace,
+        event: monitoring.CommandSucceededEvent | monitoring.CommandFailedEvent,
+        *,
+        documents: int,
+    ) -> None:
+        command = self._running.command
+        collection = command.get(event.command_name)
+        detail = f"{event.command_name} {collection}" if isinstance(collection, str) else event.command_name
+        text = partial(explaining.text_of, command) if event.command_name in explaining.EXPLAINABLE else None
+        trace.add_finished("mongodb", event.duration_micros / 1000, detail, documents=documents, command=text)
+
+
+pool = PoolUse()
+
+
+def _documents_in(reply: Mapping[str, Any]) -> int:
+    """Return how many documents a reply carries or counts; -1 where that is not known."""
+    cursor = reply.get("cursor")
+    if cursor is not None:
+        return len(cursor.get("firstBatch", cursor.get("nextBatch", ())))
+    number = reply.get("n")
+    return number if isinstance(number, int) else -1
 
 
 def _client(*, bounded: bool) -> MongoClient[dict[str, Any]]:
@@ -88,7 +119,7 @@ def _connect(*, bounded: bool) -> MongoClient[dict[str, Any]]:
     return MongoClient(
         settings.MONGO_URI,
         appname="speedscale" if bounded else "speedscale-command",
-        event_listeners=[_CommandSpans()] if bounded else [],
+        event_listeners=[_CommandSpans(), pool] if bounded else [],
         **options,
     )
 

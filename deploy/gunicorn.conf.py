@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 # gunicorn reads this file before it looks for the application, from wherever it was started.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -35,6 +39,10 @@ timeout = 30
 graceful_timeout = 4
 # Workers tell that they live by touching a file; on a disk, a slow write would look like a hung worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  (gunicorn creates a private file there)
+# What the workers tell each other, so that /metrics of any of them speaks for all; see cachelayer/telemetry/node.py.
+_node_dir = tempfile.mkdtemp(prefix="speedscale-node-", dir=worker_tmp_dir)
+os.environ["SPEEDSCALE_NODE_DIR"] = _node_dir
+_master = os.getpid()
 
 # Whom to believe that a request came over HTTPS (X-Forwarded-Proto); by default nobody.
 forwarded_allow_ips = ",".join(settings.TRUSTED_PROXIES)
@@ -43,3 +51,10 @@ accesslog = None
 errorlog = "-"
 # The interface for run-time management is not used, so there is no socket for it.
 control_socket_disable = True
+
+
+def on_exit(server: Any) -> None:
+    """Remove what the workers told each other."""
+    del server
+    if os.getpid() == _master:
+        shutil.rmtree(_node_dir, ignore_errors=True)

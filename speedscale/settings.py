@@ -112,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "speedscale.errors.ServiceErrorMiddleware",
+    "cachelayer.middleware.ViewSpanMiddleware",
 ]
 ROOT_URLCONF = "speedscale.urls"
 WSGI_APPLICATION = "speedscale.wsgi.application"

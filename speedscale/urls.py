@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from speedscale import probes
+from speedscale.metrics import metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("catalog.urls")),
@@ -19,7 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health", probes.health, name="health"),
     path("livez", probes.livez, name="livez"),
     path("readyz", probes.readyz, name="readyz"),
-    path("metrics", probes.metrics, name="metrics"),
+    path("metrics", metrics, name="metrics"),
     path("accounts/", include("speedscale.accounts")),
     path("staff/", include("catalog.staff_urls")),
     path("admin/", admin.site.urls),

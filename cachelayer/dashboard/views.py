@@ -11,7 +11,7 @@ from cachelayer.compression import compressed
 from cachelayer.dashboard.charts import SLOTS
 from cachelayer.dashboard.contexts import build_dashboard
 from cachelayer.health import check_health
-from cachelayer.telemetry import outcome_counts, recent_samples
+from cachelayer.telemetry import read_window, recent_samples
 from cachelayer.trace import span
 
 
@@ -23,8 +23,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     live = build_dashboard(
         samples=samples,
         covers_all=covers_all,
-        five_minutes=outcome_counts(5),
-        one_hour=outcome_counts(60),
+        five_minutes=read_window("1m").outcomes(),
+        one_hour=read_window("1h").outcomes(),
         health=health,
     )
     is_update = "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers

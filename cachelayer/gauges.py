@@ -1,0 +1,28 @@
+"""What a process tells of its own engine, beside its counters."""
+
+from __future__ import annotations
+
+from django_redis import get_redis_connection
+
+from cachelayer import redis as redis_door
+from cachelayer.runtime import bus, local
+from cachelayer.telemetry import recorder
+from cachelayer.telemetry.node import register_gauge
+
+
+def register_gauges() -> None:
+    """Name the figures; those of several labels carry the label behind a bar."""
+    register_gauge("alive", lambda: 1.0)
+    register_gauge("breaker_open|redis", lambda: float(redis_door.breaker.is_open))
+    register_gauge("l1_entries", lambda: float(local.usage()[0]))
+    register_gauge("l1_bytes", lambda: float(local.usage()[1]))
+    register_gauge("invalidations_pending", lambda: float(bus.pending_writes))
+    register_gauge("invalidations_connected", lambda: float(bus.is_connected))
+    register_gauge("telemetry_dropped", lambda: float(recorder.dropped))
+    register_gauge("pool_in_use|redis", _redis_in_use)
+
+
+def _redis_in_use() -> float:
+    pool = get_redis_connection("default").connection_pool
+    # redis-py tells this nowhere else; a version that names it differently is told as nothing in use.
+    return float(len(getattr(pool, "_in_use_connections", ())))
