@@ -89,8 +89,10 @@ def empty_caches() -> None:
 
     from cachelayer import engine, leaderboard, runtime
     from cachelayer import redis as redis_door
+    from cachelayer.telemetry import recorder
     from catalog import mongo
 
+    recorder.forget()
     client: Any = get_redis_connection("default")
     for key in client.scan_iter(count=1000):
         client.delete(key)
