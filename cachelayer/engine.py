@@ -16,11 +16,11 @@ from typing import Any
 from cachelayer import leases
 from cachelayer import redis as redis_door
 from cachelayer.absence import Absent
-from cachelayer.invalidation import EVERYTHING
+from cachelayer.announcements import EVERYTHING
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy, policy_named
 from cachelayer.reading import Read
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.redis import RedisUnavailable, value_key
 from cachelayer.runtime import bus, hot_keys, local, reset
 from cachelayer.trace import Lookup, current_trace, span
 from cachelayer.values import Cached, Loaded, State, Stored, state_of, unwrapped, wrapped
@@ -162,7 +162,9 @@ def engine_state() -> EngineState:
 def _read_many(keys: Sequence[str]) -> dict[str, Stored]:
     if not keys:
         return {}
-    raw = redis_door.run(lambda client: client.mget([namespaced(key) for key in keys]))
+    if bus.is_in_doubt:
+        raise RedisUnavailable("another Redis server may have taken over")
+    raw = redis_door.run(lambda client: client.mget([value_key(key) for key in keys]))
     decoded = {key: unwrapped(value) for key, value in zip(keys, raw, strict=True)}
     return {key: stored for key, stored in decoded.items() if stored is not None}
 

@@ -3,7 +3,8 @@
 A write names keys, which go at once, and tags, whose generation it moves on: values that carry a tag with another
 generation are past their soft expiry. Both travel over one Redis channel with a running number, so that a process
 which missed a message notices, forgets its L1 and reads the generations anew. A process that is not connected to the
-channel does not use L1 at all.
+channel does not use L1 at all. When another Redis server takes over, what was told of late is told again, and nothing
+is read from Redis until then.
 """
 
 from __future__ import annotations
@@ -12,73 +13,30 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
-import orjson
 import redis
-from django_redis import get_redis_connection
 
+from cachelayer import announcements
 from cachelayer import redis as redis_door
-from cachelayer.leases import lease_key
+from cachelayer.announcements import EVERYTHING, Message, Write
+from cachelayer.connections import AWAY, doubts
 from cachelayer.local import LocalCache
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.recollection import Recollection
+from cachelayer.redis import RedisUnavailable
 
-EVERYTHING = "*"
-"""The tag that every value carries; values of another generation are not served unless their loader fails."""
-_TTL_SECONDS = 30 * 86_400
+__all__ = ["EVERYTHING", "InvalidationBus"]
+
 _POLL_SECONDS = 0.1
 _PING_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+_FAILED_LOOKS = 3
+"""After so many questions without an answer Redis is not read any more: another server may be about to take over."""
 _SILENCE_SECONDS = 2.5
 _RECONNECT_SECONDS = 0.2
 _START_SECONDS = 0.2
 _MAX_PENDING_KEYS = 10_000
-
-# KEYS: running number, generations. ARGV: keys as JSON, TTL, channel, milliseconds now, then the tags. Generations
-# and the first number are times in milliseconds: when Redis loses its memory, no earlier number can come back.
-_ANNOUNCE = """
-local now = tonumber(ARGV[4])
-local moved = {}
-for index = 5, #ARGV do
-  local current = tonumber(redis.call('HGET', KEYS[2], ARGV[index]) or '0')
-  local generation = math.max(current + 1, now)
-  redis.call('HSET', KEYS[2], ARGV[index], string.format('%.0f', generation))
-  moved[#moved + 1] = cjson.encode(ARGV[index]) .. ':' .. string.format('%.0f', generation)
-end
-if #moved > 0 then
-  redis.call('EXPIRE', KEYS[2], ARGV[2])
-end
-redis.call('SET', KEYS[1], string.format('%.0f', now), 'NX')
-local number = redis.call('INCR', KEYS[1])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-local tags = '{' .. table.concat(moved, ',') .. '}'
-local message = '{"n":' .. string.format('%.0f', number) .. ',"keys":' .. ARGV[1] .. ',"tags":' .. tags .. '}'
-redis.call('PUBLISH', ARGV[3], message)
-return message
-"""
-
-
-def number_key() -> str:
-    """Return the key of the running number of messages, as stored."""
-    return namespaced("{inv}:number")
-
-
-def generations_key() -> str:
-    """Return the key of the generations by tag, as stored."""
-    return namespaced("{inv}:generations")
-
-
-def channel() -> str:
-    """Return the channel's name. Channels span all databases of a Redis server, so it names the database."""
-    database = get_redis_connection("default").connection_pool.connection_kwargs.get("db", 0)
-    return namespaced(f"{{inv}}:channel:{database}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    keys: tuple[str, ...]
-    tags: tuple[str, ...]
 
 
 class InvalidationBus:
@@ -92,10 +50,16 @@ class InvalidationBus:
         self._local = local
         self._generations: dict[str, int] = {}
         self._number = 0
+        self._awaited_number = 0
         self._own_numbers: set[int] = set()
         self._connected = threading.Event()
         self._stopping = threading.Event()
-        self._pending: deque[_Write] = deque()
+        self._pending: deque[Write] = deque()
+        self._recollection = Recollection()
+        self._history = ""
+        self._lost = False
+        self._failed_looks = 0
+        self._settled_doubts = doubts()
         self._lock = threading.Lock()
         self._owner_pid = 0
         self._thread: threading.Thread | None = None
@@ -104,6 +68,11 @@ class InvalidationBus:
     def is_connected(self) -> bool:
         """Whether every invalidation reaches this process at present, so that L1 may be used."""
         return self._connected.is_set() and self._owner_pid == os.getpid()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether another Redis server may have taken over without the last writes, so that none is to be asked."""
+        return self._lost or doubts() != self._settled_doubts
 
     @property
     def pending_writes(self) -> int:
@@ -148,7 +117,9 @@ class InvalidationBus:
         self._connected.clear()
         self._pending.clear()
         self._own_numbers.clear()
-        self._generations = {}
+        self._recollection.clear()
+        self._generations, self._number, self._history, self._lost = {}, 0, "", False
+        self._settled_doubts = doubts()
         self._owner_pid = 0
 
     def announce(self, *, keys: Iterable[str] = (), tags: Iterable[str] = ()) -> bool:
@@ -156,7 +127,7 @@ class InvalidationBus:
 
         Returns whether Redis was told. If it was not, the write is kept and told as soon as Redis answers again.
         """
-        write = _Write(tuple(keys), tuple(tags))
+        write = Write(tuple(keys), tuple(tags))
         self._local.discard(*write.keys)
         try:
             message = self._tell(write)
@@ -164,39 +135,27 @@ class InvalidationBus:
             self._remember(write)
             self.ensure_started()
             return False
-        self._note_own(orjson.loads(message)["n"])
+        self._note_own(message)
         self._apply(message)
         return True
 
-    def _note_own(self, number: int) -> None:
+    def _note_own(self, message: Message) -> None:
         # What was loaded since is fresh: when the channel brings the message, nothing is to be forgotten again.
         with self._lock:
-            if self.is_connected and number > self._number:
-                self._own_numbers.add(number)
+            self._recollection.add(message)
+            if self.is_connected and message.number > self._number:
+                self._own_numbers.add(message.number)
 
-    def _tell(self, write: _Write) -> bytes:
-        def forget(client: Any) -> None:
-            pipeline = client.pipeline(transaction=False)
-            for key in write.keys:
-                # The lease goes first: a loader that read the old truth cannot store it any more.
-                pipeline.delete(lease_key(key))
-                pipeline.delete(namespaced(key))
-            pipeline.execute()
-
-        def publish(client: Any) -> bytes:
-            arguments = [orjson.dumps(write.keys), _TTL_SECONDS, channel(), int(time() * 1000), *write.tags]
-            message: bytes = client.eval(_ANNOUNCE, 2, number_key(), generations_key(), *arguments)
-            return message
-
+    def _tell(self, write: Write) -> Message:
         if write.keys:
-            redis_door.run(forget, name="invalidate")
-        return redis_door.run(publish, name="invalidate")
+            redis_door.run(lambda client: announcements.forget(client, write.keys), name="invalidate")
+        return redis_door.run(lambda client: announcements.publish(client, write), name="invalidate")
 
-    def _remember(self, write: _Write) -> None:
+    def _remember(self, write: Write) -> None:
         self._pending.append(write)
         if sum(len(item.keys) for item in list(self._pending)) > _MAX_PENDING_KEYS:
             self._pending.clear()
-            self._pending.append(_Write((), (EVERYTHING,)))
+            self._pending.append(Write.of_everything())
 
     def _tell_pending(self) -> None:
         while self._pending:
@@ -207,46 +166,81 @@ class InvalidationBus:
                 self._pending.appendleft(write)
                 return
 
-    def _apply(self, message: bytes) -> None:
-        told = orjson.loads(message)
-        self._local.discard(*told["keys"])
-        if told["tags"]:
+    def _apply(self, message: Message) -> None:
+        self._local.discard(*message.keys)
+        if message.generations:
             with self._lock:
-                # Replaced rather than changed: readers hold snapshots.
-                self._generations = {**self._generations, **told["tags"]}
+                # Replaced rather than changed, because readers hold snapshots; and never set back, because one's own
+                # messages are applied before those of others that were told earlier.
+                self._generations = self._generations | {
+                    tag: max(generation, self._generations.get(tag, 0))
+                    for tag, generation in message.generations.items()
+                }
 
     def _follow_forever(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             try:
                 self._follow(stopping)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError, *AWAY):
+                self._lost = self._lost or self._connected.is_set()
                 self._connected.clear()
                 self._local.clear()
                 stopping.wait(_RECONNECT_SECONDS)
         self._connected.clear()
 
     def _follow(self, stopping: threading.Event) -> None:
-        client: Any = get_redis_connection("default")
+        client = redis_door.client()
+        # Asked before the channel is chosen: in a Cluster the question finds out who answers for it now.
+        self._settle(client)
         with client.pubsub() as pubsub:
-            pubsub.subscribe(channel())
+            pubsub.subscribe(announcements.channel(client))
             self._await_confirmation(pubsub)
             self._read_state(client)
+            self._failed_looks, self._lost = 0, False
             self._connected.set()
-            heard = pinged = monotonic()
+            redis_door.breaker.record_success()
+            heard = pinged = looked = monotonic()
             while not stopping.is_set():
                 message = pubsub.get_message(timeout=_POLL_SECONDS)
                 now = monotonic()
                 if message is not None:
                     heard = now
                     if message["type"] == "message":
-                        self._hear(client, message["data"])
+                        self._hear(client, Message.read(message["data"]))
                 elif now - heard > _SILENCE_SECONDS:
                     raise redis.TimeoutError("the channel has gone silent")
                 if now - pinged > _PING_SECONDS:
                     pubsub.ping()
                     pinged = now
+                if now - looked > _LOOK_SECONDS or self.is_in_doubt:
+                    self._look(client)
+                    looked = now
                 if self._pending:
                     self._tell_pending()
+
+    def _look(self, client: Any) -> None:
+        """Find out whether another server has taken over, and whether the last message was missed."""
+        try:
+            self._settle(client)
+            self._check_number(client)
+        except AWAY:
+            # On a busy machine one answer may come late; a channel that has ended says so by itself.
+            self._failed_looks += 1
+            self._lost = self._lost or self._failed_looks >= _FAILED_LOOKS
+        else:
+            self._failed_looks, self._lost = 0, False
+
+    def _settle(self, client: Any) -> None:
+        """Tell again what another server may not have heard, if another one has taken over since the last look."""
+        seen_doubts = doubts()
+        history = announcements.read_history(client)
+        if self._history and history != self._history:
+            lost = self._recollection.lost(last_known=self._number, now_known=announcements.read_number(client))
+            if lost.keys or lost.tags:
+                announcements.forget(client, lost.keys)
+                announcements.publish(client, lost)
+        self._history = history
+        self._settled_doubts = seen_doubts
 
     def _await_confirmation(self, pubsub: Any) -> None:
         deadline = monotonic() + 1
@@ -254,29 +248,33 @@ class InvalidationBus:
             if monotonic() > deadline:
                 raise redis.TimeoutError("no confirmation of the subscription")
 
+    def _check_number(self, client: Any) -> None:
+        # The last message may have been lost, and no later one would tell so. It may also be on its way: then the
+        # number heard will have caught up by the next look.
+        number = announcements.read_number(client)
+        if self._number < self._awaited_number:
+            self._read_state(client)
+        self._awaited_number = number
+
     def _read_state(self, client: Any) -> None:
-        pipeline = client.pipeline(transaction=True)
-        # Where no number is kept, it begins here, so that the first message does not look like one of many lost.
-        pipeline.set(number_key(), int(time() * 1000), nx=True, ex=_TTL_SECONDS)
-        pipeline.get(number_key())
-        pipeline.hgetall(generations_key())
-        _, number, generations = pipeline.execute()
+        number, generations = announcements.read_state(client)
         with self._lock:
-            self._number = int(number)
+            self._number = self._awaited_number = number
             self._own_numbers.clear()
-        self._generations = {tag.decode(): int(generation) for tag, generation in generations.items()}
+            self._generations = generations
         self._local.clear()
 
-    def _hear(self, client: Any, data: bytes) -> None:
-        number = orjson.loads(data)["n"]
-        if number <= self._number:
+    def _hear(self, client: Any, message: Message) -> None:
+        if message.number <= self._number:
             return  # Told before the state was read, which includes it.
-        if number != self._number + 1:
+        if message.number != self._number + 1:
             self._read_state(client)  # Messages were lost, or Redis has lost its memory.
             return
         with self._lock:
-            self._number = number
-            is_own = number in self._own_numbers
-            self._own_numbers.discard(number)
+            self._number = message.number
+            is_own = message.number in self._own_numbers
+            self._own_numbers.discard(message.number)
+            if not is_own:
+                self._recollection.add(message)
         if not is_own:
-            self._apply(data)
+            self._apply(message)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cachelayer import redis as redis_door
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.redis import RedisUnavailable, namespaced, value_key
 
 _STORE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
@@ -33,7 +33,7 @@ return 0
 
 def lease_key(key: str) -> str:
     """Return the key of the lease on ``key``, as stored: in the hash slot of ``key`` itself in a Redis Cluster."""
-    return namespaced(f"lease:{{{namespaced(key)}}}")
+    return namespaced(f"lease:{{{value_key(key)}}}")
 
 
 def acquire(key: str, *, seconds: float) -> str | None:
@@ -52,7 +52,7 @@ def acquire_and_read(key: str, *, seconds: float) -> tuple[str | None, bytes | N
     def ask(client: Any) -> list[Any]:
         pipeline = client.pipeline(transaction=False)
         pipeline.set(lease_key(key), token, nx=True, px=int(seconds * 1000))
-        pipeline.get(namespaced(key))
+        pipeline.get(value_key(key))
         answers: list[Any] = pipeline.execute()
         return answers
 
@@ -78,7 +78,7 @@ def acquire_many(keys: Sequence[str], *, seconds: float) -> dict[str, str | None
 def store(key: str, token: str, value: bytes, *, ttl_ms: int) -> bool:
     """Store ``value`` if ``token`` still holds, and give the lease back; tell whether it was stored."""
     stored = redis_door.run(
-        lambda client: _eval(client, _STORE, [namespaced(key), lease_key(key)], [token, value, ttl_ms])
+        lambda client: _eval(client, _STORE, [value_key(key), lease_key(key)], [token, value, ttl_ms])
     )
     return bool(stored)
 

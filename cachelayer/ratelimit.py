@@ -9,10 +9,18 @@ from time import time
 from typing import Any
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage, RedisStorage
+from limits.storage import MemoryStorage
 
 from cachelayer import redis as redis_door
 from cachelayer.redis import RedisUnavailable, namespaced
+
+_COUNT = """
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then
+  redis.call('EXPIRE', KEYS[1], ARGV[1])
+end
+return count
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +65,7 @@ def check(rate: str, *, scope: str, client: str) -> Verdict | None:
     now = time()
     key = f"{scope}:{client}:{int(now // period)}"
     try:
-        count = redis_door.run(
-            lambda client: _shared_through(client.connection_pool).incr(key, period), name="ratelimit"
-        )
+        count = redis_door.run(lambda client: _count(client, key, period), name="ratelimit")
     except RedisUnavailable:
         count = _of_this_process().incr(key, period)
     return Verdict(
@@ -75,9 +81,9 @@ def _item(rate: str) -> RateLimitItem:
     return parse(rate)
 
 
-@lru_cache(maxsize=4)
-def _shared_through(pool: Any) -> RedisStorage:
-    return RedisStorage("redis://", connection_pool=pool, key_prefix=namespaced("rate"))
+def _count(client: Any, key: str, period: int) -> int:
+    # The client's own script rather than a storage of the library, which has another one for each way to run Redis.
+    return int(client.eval(_COUNT, 1, namespaced(f"rate:{key}"), period))
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from cachelayer.envelope import Envelope
 from cachelayer.flights import FlightTimeout
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.redis import RedisUnavailable, value_key
 from cachelayer.runtime import absences, bus, flights, hot_keys, local, refresher
 from cachelayer.trace import span
 from cachelayer.values import State, Stored, now_ms, state_of, unwrapped, wrapped
@@ -42,6 +42,8 @@ class Read:
         if (found := self.from_local()) is not None:
             return found
         epoch = local.epoch
+        if bus.is_in_doubt:
+            return self._join(self._load_without_redis)
         try:
             stored = read_redis(self._key)
         except RedisUnavailable:
@@ -196,7 +198,7 @@ class Read:
 
 def read_redis(key: str) -> Stored | None:
     """Return what Redis holds under ``key``; raise :class:`~cachelayer.redis.RedisUnavailable`."""
-    return unwrapped(redis_door.run(lambda client: client.get(namespaced(key))))
+    return unwrapped(redis_door.run(lambda client: client.get(value_key(key))))
 
 
 def _absent_or(outcome: Outcome, stored: Stored) -> tuple[Outcome, Stored]:

@@ -11,13 +11,17 @@ from typing import Any, TypeVar
 import redis
 from django.core.cache import caches
 from django_redis import get_redis_connection
+from django_redis.exceptions import ConnectionInterrupted
 
 from cachelayer.breaker import CircuitBreaker
+from cachelayer.connections import AWAY
 from cachelayer.trace import current_trace
 
 T = TypeVar("T")
 
 breaker = CircuitBreaker()
+_READ_ONLY = "READONLY"
+_NEEDS_ESCAPE = frozenset("{}%")
 
 
 class RedisUnavailable(Exception):
@@ -27,6 +31,25 @@ class RedisUnavailable(Exception):
 def namespaced(key: str) -> str:
     """Return ``key`` under the project's prefix and schema version, as it is stored in Redis."""
     return str(caches["default"].make_key(key))
+
+
+def value_key(key: str) -> str:
+    """Return ``key`` as the value's key is stored.
+
+    Braces would choose the hash slot in a Redis Cluster, and a key may hold what a visitor has typed; so they are
+    escaped, and the percent sign that does it.
+    """
+    if not _NEEDS_ESCAPE.isdisjoint(key):
+        key = key.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return namespaced(key)
+
+
+def client() -> Any:
+    """Return redis-py's client of Django's default cache; raise ``redis.RedisError`` where none can be made."""
+    try:
+        return get_redis_connection("default")
+    except ConnectionInterrupted as error:
+        raise redis.ConnectionError(str(error.__cause__ or error)) from error
 
 
 def run(operation: Callable[[Any], T], *, name: str = "redis") -> T:
@@ -46,31 +69,40 @@ def run(operation: Callable[[Any], T], *, name: str = "redis") -> T:
         raise RedisUnavailable(breaker.reason)
     try:
         if trace is None:
-            result = operation(get_redis_connection("default"))
+            result = operation(client())
         else:
             with trace.span(name):
-                result = operation(get_redis_connection("default"))
-    except (redis.ConnectionError, redis.TimeoutError) as error:
+                result = operation(client())
+    except AWAY as error:
         breaker.record_failure(_reason(error))
         if trace is not None:
             trace.redis_failed = True
         raise RedisUnavailable(_reason(error)) from error
     except redis.RedisError as error:
-        # The server is there but refuses (out of memory, read-only, loading): this call fails, the circuit stays.
+        # The server is there but refuses (out of memory, read-only): this call fails, the circuit stays.
+        if _READ_ONLY in str(error):
+            _leave_former_master()
         raise RedisUnavailable(_reason(error)) from error
     breaker.record_success()
     return result
 
 
-def _reason(error: redis.RedisError) -> str:
+def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
+
+
+def _leave_former_master() -> None:
+    # A script tells so in an error of its own, by which redis-py does not know that another is the master now.
+    pool = getattr(client(), "connection_pool", None)
+    if pool is not None:
+        pool.disconnect(inuse_connections=False)
 
 
 def ping() -> None:
     """Ask for a sign of life whatever the circuit says; raise :class:`RedisUnavailable` without one."""
     try:
-        get_redis_connection("default").ping()
-    except redis.RedisError as error:
+        client().ping()
+    except (redis.RedisError, *AWAY) as error:
         breaker.record_failure(_reason(error))
         raise RedisUnavailable(_reason(error)) from error
     breaker.record_success()

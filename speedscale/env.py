@@ -14,6 +14,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from cachelayer.servers import RedisUrlError, parse_redis_url
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 _HOST = re.compile(r"^(\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\])(?P<port>:\d+)?$")
@@ -109,6 +111,16 @@ class Env:
         if raw and not raw.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             expected = "a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes)
             raise EnvError(name, "***", expected)
+        return raw
+
+    def redis(self, name: str, default: str = "") -> str:
+        """Return an address of Redis in one of the forms of :mod:`cachelayer.servers`; the value is never echoed."""
+        raw = self.text(name, default)
+        if raw:
+            try:
+                parse_redis_url(raw)
+            except RedisUrlError as error:
+                raise EnvError(name, "***", f"an address of Redis, but {error}") from None
         return raw
 
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from csp.constants import NONE, SELF
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
 
+from cachelayer.servers import cache_settings
 from speedscale.embedded.state import read_endpoints
 from speedscale.env import Env
 from speedscale.geodjango import do_without_geodjango
@@ -27,7 +25,7 @@ _endpoints = read_endpoints(DATA_DIR)
 EMBEDDED = not env.is_set("MONGO_URI")
 MONGO_URI = env.url("MONGO_URI", ("mongodb", "mongodb+srv"), _endpoints.mongo_uri)
 MONGO_DB = env.database("MONGO_DB", "speedscale")
-REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"), _endpoints.redis_url)
+REDIS_URL = env.redis("REDIS_URL", _endpoints.redis_url)
 
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
@@ -156,21 +154,9 @@ MONGO_TIMEOUT_MS = 1000
 REDIS_TIMEOUT_SECONDS = env.integer("REDIS_TIMEOUT_MS", 50, minimum=5, maximum=5000) / 1000
 """Longest wait for Redis: to connect, and for one reply."""
 CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL or "redis://127.0.0.1:6379/0",
-        "KEY_PREFIX": "speedscale",
-        "VERSION": 1,
-        "OPTIONS": {
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-            "IGNORE_EXCEPTIONS": True,
-            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
-            "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
-            # One immediate second attempt heals a pooled connection that a restarted server has closed;
-            # a timeout is not tried again, so a hung server costs one timeout.
-            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))},
-        },
-    }
+    "default": cache_settings(
+        REDIS_URL or "redis://127.0.0.1:6379/0", timeout_seconds=REDIS_TIMEOUT_SECONDS, key_prefix="speedscale"
+    )
 }
 LOGIN_URL = "login"
 LOGOUT_REDIRECT_URL = "/"

@@ -8,9 +8,9 @@ from __future__ import annotations
 import redis
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from cachelayer.connections import AWAY, connect
+from cachelayer.servers import RedisUrlError
 from speedscale.embedded.process import ServerError
 
 _TIMEOUT_SECONDS = 3.0
@@ -44,19 +44,13 @@ def require_mongodb(uri: str) -> None:
 def require_redis(url: str) -> None:
     """Raise :class:`ServerError`, one line, unless a Redis answers at ``url``."""
     try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise ServerError(f"REDIS_URL cannot be used: {_first_line(error)}") from None
-    with client:
-        try:
+        client = connect(url, timeout_seconds=_TIMEOUT_SECONDS)
+        with client:
             client.ping()
-        except redis.RedisError as error:
-            raise ServerError(f"REDIS_URL: Redis does not work ({_first_line(error)})") from None
+    except RedisUrlError as error:
+        raise ServerError(f"REDIS_URL cannot be used: {error}") from None
+    except (redis.RedisError, *AWAY) as error:
+        raise ServerError(f"REDIS_URL: Redis does not work ({_first_line(error)})") from None
 
 
 def _why_no_primary(client: MongoClient[dict[str, object]]) -> str:

@@ -76,7 +76,17 @@ def test_a_redis_that_is_not_there_is_one_line_within_seconds() -> None:
     assert str(port) in one_line(caught)
 
 
-@pytest.mark.parametrize("url", ["redis://:secret@host:port/0", "redis://", "redis://127.0.0.1:1/x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret@host:port/0",
+        "redis://",
+        "redis://127.0.0.1:1/x",
+        "redis+sentinel://:secret@127.0.0.1:1",
+        "redis+sentinel://:secret@127.0.0.1:1/service",
+        "redis+cluster://:secret@127.0.0.1:1,127.0.0.1:2",
+    ],
+)
 def test_an_address_of_redis_that_makes_no_sense_is_one_line(url: str) -> None:
     with pytest.raises(ServerError, match=r"^REDIS_URL") as caught:
         require_redis(url)

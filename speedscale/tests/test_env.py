@@ -116,6 +116,13 @@ def test_a_wrong_address_is_refused_without_showing_its_password(value: str) -> 
     assert "secret" not in str(caught.value)
 
 
+def test_an_address_of_redis_that_cannot_be_used_is_told_without_its_password() -> None:
+    with pytest.raises(EnvError, match=r"X='\*\*\*' is not usable.*SERVICE") as caught:
+        env("redis+sentinel://:secret@first,second").redis("X")
+    assert "secret" not in str(caught.value)
+    assert env("").redis("X", "redis://h/1") == "redis://h/1"
+
+
 def test_a_path_is_absolute_and_knows_the_home_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert env("~/data").path("X", Path("other")) == tmp_path / "data"
@@ -132,6 +139,7 @@ def test_whatever_the_value_the_error_is_one_short_line_that_names_the_variable(
         lambda: reader.origins("X"),
         lambda: reader.networks("X"),
         lambda: reader.url("X", ("redis",)),
+        lambda: reader.redis("X"),
         lambda: reader.rate("X", ""),
         lambda: reader.database("X", "speedscale"),
         lambda: reader.choice("X", "INFO", ("INFO",)),

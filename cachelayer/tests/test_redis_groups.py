@@ -1,0 +1,203 @@
+"""Sentinels and a Cluster: whatever uses Redis works with them as with one server, and a failover loses no write."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from pytest_django import Settings
+
+from cachelayer import connections, engine, leaderboard, ratelimit, runtime, telemetry, watch_state
+from cachelayer import redis as redis_door
+from cachelayer.engine import Absent, Loaded, get_or_load, get_or_load_many, invalidate
+from cachelayer.invalidation import InvalidationBus
+from cachelayer.local import LocalCache
+from cachelayer.outcomes import Outcome
+from cachelayer.tests.redis_groups import (
+    PASSWORD,
+    Group,
+    await_another_master,
+    halt,
+    keys_of,
+    master_of,
+    replicas_of,
+    start_group,
+    used,
+)
+from cachelayer.tests.test_engine import NO_L1, POLICY, Loader, outcome_of, wait_for
+from cachelayer.trace import tracing
+from speedscale.embedded.external import require_redis
+
+pytestmark = pytest.mark.timeout(90)
+KINDS = ["sentinel", "cluster"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    with start_group(request.param, tmp_path_factory.mktemp("redis"), password=PASSWORD) as group:
+        yield group
+
+
+@pytest.fixture
+def group(running: Group, settings: Settings) -> Iterator[Group]:
+    with used(running, settings, timeout_seconds=1.0):
+        client = redis_door.client()
+        for key in list(client.scan_iter(count=1000)):
+            client.delete(key)
+        engine.reset()
+        runtime.bus.ensure_started()
+        assert runtime.bus.wait_until_connected(5)
+        yield running
+
+
+def test_the_probe_before_a_start_finds_the_servers(group: Group) -> None:
+    require_redis(group.url)
+
+
+@pytest.mark.parametrize(
+    "key", ["product:1", "search:{a}b", "search:a}b", "search:{}", "search:{{x}}", "search:50% off", "search:😀"]
+)
+def test_any_key_goes_the_whole_way_from_loader_to_redis_and_out_again(group: Group, key: str) -> None:
+    loader = Loader()
+    outcomes = [outcome_of(key, loader), outcome_of(key, loader)]
+    engine.clear_local()
+    outcomes.append(outcome_of(key, loader))
+    invalidate(key)
+    outcomes.append(outcome_of(key, loader))
+    assert outcomes == [Outcome.MISS, Outcome.L1_HIT, Outcome.REDIS_HIT, Outcome.MISS]
+    client = redis_door.client()
+    value, lease = keys_of(key)
+    assert client.ttl(value) > 0
+    assert client.get(lease) is None, "the lease is given back"
+    assert len({node_slot(client, name) for name in (value, lease)}) == 1
+
+
+def node_slot(client: Any, key: str) -> int:
+    return int(client.keyslot(key)) if connections.is_cluster(client) else 0
+
+
+def test_keys_that_differ_in_braces_and_percent_signs_alone_stay_apart(group: Group) -> None:
+    keys = ["q:{", "q:%7B", "q:%257B", "q:}", "q:%7D", "q:%"]
+    for key in keys:
+        get_or_load(key, NO_L1, lambda key=key: key)  # type: ignore[misc]
+    assert [get_or_load(key, NO_L1, Loader("other")).value for key in keys] == keys
+
+
+def test_a_batch_asks_all_nodes_and_the_loader_once(group: Group) -> None:
+    keys = [f"product:{number}" for number in range(40)]
+    asked: list[int] = []
+
+    def load(missing: Any) -> dict[str, str]:
+        asked.append(len(missing))
+        return {key: key.upper() for key in missing if key != "product:7"}
+
+    get_or_load_many(keys[:10], NO_L1, load)
+    found = get_or_load_many(keys, NO_L1, load)
+    assert asked == [9 + 1, 30]
+    assert list(found) == [key for key in keys if key != "product:7"]
+    assert {answer.outcome for answer in found.values()} == {Outcome.REDIS_HIT, Outcome.MISS}
+
+
+def test_absence_is_remembered_and_ends_with_an_invalidation(group: Group) -> None:
+    def absent() -> None:
+        raise Absent
+
+    for _ in range(2):
+        with pytest.raises(Absent):
+            get_or_load("product:none", POLICY, absent)
+    invalidate("product:none")
+    assert outcome_of("product:none", Loader()) is Outcome.MISS
+
+
+def test_a_neighbour_is_heard_whichever_node_it_told(group: Group) -> None:
+    neighbour = InvalidationBus(LocalCache(max_bytes=1_000))
+    get_or_load("a", POLICY, Loader())
+    get_or_load("b", POLICY, lambda: Loaded(1, ("tag",)))
+    neighbour.announce(keys=["a"], tags=["tag"])
+    wait_for(lambda: runtime.bus.generation("tag") > 0)
+    assert runtime.bus.generation("tag") == neighbour.generation("tag")
+    assert outcome_of("a", Loader()) is Outcome.MISS
+    assert outcome_of("b", Loader()) is Outcome.STALE
+
+
+def test_limits_rankings_telemetry_and_djangos_own_cache_work(group: Group) -> None:
+    verdicts = [ratelimit.check("2/minute", scope="s", client="2001:db8::/64") for _ in range(3)]
+    assert [verdict.allowed for verdict in verdicts if verdict] == [True, True, False]
+    board = leaderboard.Leaderboard("trending:searches")
+    assert board.vote("mouse", voter="someone")
+    assert not board.vote("mouse", voter="someone")
+    assert board.top(5) == ["mouse"]
+    with tracing() as trace:
+        get_or_load("product:1", POLICY, Loader())
+    telemetry.recorder.record(telemetry.sample_of(trace, route="r", method="GET", path="/", status=200))
+    telemetry.recorder.flush()
+    wait_for(lambda: telemetry.recent_samples(10)[0])
+    assert telemetry.recent_samples(10)[1], "all workers' samples, read from Redis"
+    watch_state.publish_watch_state(watch_state.WatchState(events=7))
+    state = watch_state.read_watch_state()
+    assert state is not None
+    assert state.events == 7
+    cache.set_many({"one": 1, "two": [2], "three": "3"}, 60)
+    assert cache.get_many(["one", "two", "three", "four"]) == {"one": 1, "two": [2], "three": "3"}
+    cache.delete_many(["one", "two"])
+    assert [cache.get("one"), cache.get("three"), cache.incr("n") if cache.add("n", 1) else None] == [None, "3", 2]
+
+
+def test_every_key_of_every_node_is_found_by_a_scan_and_expires(group: Group) -> None:
+    keys = {f"product:{number}" for number in range(30)}
+    for key in keys:
+        get_or_load(key, NO_L1, Loader())
+    client = redis_door.client()
+    found = {key.decode() for key in client.scan_iter(match="speedscale:1:product:*", count=100)}
+    assert found == {f"speedscale:1:{key}" for key in keys}
+    assert all(client.ttl(key) > 0 for key in client.scan_iter())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_write_that_died_with_the_master_is_told_again_before_anything_is_read(
+    kind: str, tmp_path: Path, settings: Settings
+) -> None:
+    with start_group(kind, tmp_path) as group, used(group, settings):
+        assert get_or_load("product:1", NO_L1, Loader("before")).value == "before"
+        get_or_load("list", NO_L1, lambda: Loaded("old list", ("tag",)))
+        master = master_of(group, "product:1")
+        replicas = replicas_of(group, master)
+        wait_for(lambda: all(_has(replica, keys_of("product:1")[0]) for replica in replicas))
+        for replica in replicas:
+            halt(replica)
+        with master.client() as client:
+            client.execute_command("CLIENT KILL TYPE replica")  # Or what it is sent waits in its socket.
+        assert invalidate("product:1", tags=["tag"]), "acknowledged by a master whose replicas do not hear of it"
+        master.kill()
+        for replica in replicas:
+            replica.signal(signal.SIGCONT)
+        seen = set()
+        while "REDIS" not in seen:
+            answer = get_or_load("product:1", NO_L1, Loader("after"))
+            assert answer.value == "after", "the promoted replica still holds the value from before"
+            if answer.outcome is Outcome.REDIS_HIT:
+                seen.add("REDIS")
+        assert master_of(group, "product:1") is await_another_master(group, "product:1", master)
+
+
+def _has(server: Any, key: str) -> bool:
+    with server.client() as client:
+        if client.info("cluster")["cluster_enabled"]:
+            client.readonly()
+        return bool(client.exists(key))
+
+
+def test_when_no_node_answers_a_read_goes_past_redis_in_bounded_time(tmp_path: Path, settings: Settings) -> None:
+    with start_group("cluster", tmp_path) as group, used(group, settings):
+        cache.set("signed in", "yes")
+        for server in group.servers:
+            server.kill()
+        assert outcome_of("product:1", Loader()) is Outcome.BYPASS
+        assert cache.get("signed in") is None
+        connections.ClusterFactory._clusters.clear()  # As in a worker that starts now.
+        assert cache.get("signed in") is None
+        assert outcome_of("product:2", Loader()) is Outcome.BYPASS
