@@ -6,7 +6,7 @@ All commands go to masters. A replica may lack the last writes, and among them a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
@@ -132,6 +132,35 @@ class ClusterRedis(redis.RedisCluster):
     def mget(self, keys: Any, *args: Any) -> Any:
         """Return the values of keys on any nodes; those of different nodes are not read at one moment."""
         return self.mget_nonatomic(keys, *args)
+
+    def scan(
+        self,
+        cursor: Any = 0,
+        match: Any = None,
+        count: int | None = None,
+        _type: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Return the next cursor and some keys, one master after the other, as one server would."""
+        masters = sorted(self._masters())
+        on_node, number = divmod(int(cursor), len(masters))
+        node = self.get_node(node_name=masters[number])  # type: ignore[no-untyped-call]
+        answer: Any = super().scan(on_node, match, count, _type, target_nodes=node, **options)
+        next_on_node, keys = answer[0][node.name], answer[1]
+        if next_on_node:
+            return next_on_node * len(masters) + number, keys
+        return (number + 1) % len(masters), keys
+
+    def scan_iter(
+        self, match: Any = None, count: int | None = None, _type: str | None = None, **options: Any
+    ) -> Iterator[Any]:
+        """Return the keys of all masters."""
+        cursor = 0
+        while True:
+            cursor, keys = self.scan(cursor, match, count, _type, **options)
+            yield from keys
+            if not cursor:
+                return
 
     def _asked_once(self, ask: Callable[..., None]) -> Callable[..., None]:
         asking = threading.Lock()

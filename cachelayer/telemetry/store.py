@@ -115,17 +115,15 @@ def read_slots(slots: list[Slot], series: list[str]) -> tuple[list[bytes | None]
     """Return the histograms of ``slots`` (for each slot, those of all ``series``) and the sums of ``slots``."""
     keys = [histogram_key(slot, name) for slot in slots for name in series]
 
-    def read(client: Any) -> list[Any]:
+    def read(client: Any) -> tuple[list[bytes | None], list[Any]]:
+        # Not in the pipeline: a Cluster has to spread it over its nodes.
+        found = client.mget(keys) if keys else []
         pipeline = client.pipeline(transaction=False)
-        if keys:
-            pipeline.mget(keys)
         for slot in slots:
             pipeline.hgetall(sums_key(slot))
-        rows: list[Any] = pipeline.execute()
-        return rows
+        return found, pipeline.execute()
 
-    rows = _run(read)
-    histograms = rows.pop(0) if keys else []
+    histograms, rows = _run(read)
     return histograms, [{name.decode(): int(value) for name, value in row.items()} for row in rows]
 
 
