@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django_redis import get_redis_connection
+import redis
 
 from cachelayer import redis as redis_door
 from cachelayer.runtime import bus, local
@@ -23,6 +23,9 @@ def register_gauges() -> None:
 
 
 def _redis_in_use() -> float:
-    pool = get_redis_connection("default").connection_pool
-    # redis-py tells this nowhere else; a version that names it differently is told as nothing in use.
+    try:
+        pool = getattr(redis_door.client(), "connection_pool", None)
+    except redis.RedisError:
+        return 0.0
+    # redis-py tells this nowhere else, and of a Cluster not at all: that is told as nothing in use.
     return float(len(getattr(pool, "_in_use_connections", ())))
