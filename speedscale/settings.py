@@ -188,6 +188,7 @@ RATE_LIMIT_SEARCH = env.rate("RATE_LIMIT_SEARCH", "60/minute")
 SEED_TARGET = env.integer("SEED_TARGET", 2000, minimum=0, maximum=100_000_000)
 CURRENCY = env.currency("CURRENCY", "EUR")
 AUTO_SEED = env.boolean("AUTO_SEED", True)
+WARM_CACHE = env.integer("WARM_CACHE", 0, minimum=0, maximum=100_000)
 
 # --- Static files ------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -10,16 +10,16 @@ from catalog.services.products import newest_products, popular_products, top_cat
 from catalog.services.trending import trending_searches
 from catalog.views.pages import page_response
 
-_TRENDING, _POPULAR, _NEWEST, _ALL_CATEGORIES = 8, 10, 5, 500
+TRENDING, POPULAR, NEWEST, ALL_CATEGORIES = 8, 10, 5, 500
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show search, trending searches, categories, popular and new products."""
     page = build_home_page(
-        trending=trending_searches(limit=_TRENDING) or [],
-        categories=top_categories(limit=_ALL_CATEGORIES),
-        popular=popular_products(limit=_POPULAR),
-        newest=newest_products(limit=_NEWEST),
+        trending=trending_searches(limit=TRENDING) or [],
+        categories=top_categories(limit=ALL_CATEGORIES),
+        popular=popular_products(limit=POPULAR),
+        newest=newest_products(limit=NEWEST),
     )
     return page_response(request, "catalog/home.html", {"page": page})

@@ -10,20 +10,25 @@ from django.core.management import CommandError, call_command, get_commands
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from cachelayer.redis import RedisUnavailable
+from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
 from catalog.mongo import commanding
+from catalog.seeding.progress import Progress
 from speedscale.running.report import Report
+from speedscale.warming import warm_cache
 
 _MODELS, _ACTIVE = "models", "active"
 _TRAIN_COMMAND = "train_recommender"
 
 
-def prepare(report: Report, *, seed: bool) -> None:
+def prepare(report: Report, *, seed: bool, warm: int = 0) -> None:
     """Prepare the database that the settings name.
 
     Args:
         report: where finished steps are told.
         seed: whether an empty catalogue gets ``SEED_TARGET`` products.
+        warm: how many searches and products are put into the caches; 0 for none.
     """
     with commanding() as database:
         with report.step("collections and indexes"):
@@ -38,6 +43,8 @@ def prepare(report: Report, *, seed: bool) -> None:
         if count and _TRAIN_COMMAND in get_commands() and not database[_MODELS].find_one({"_id": _ACTIVE}):
             train(report)
         report.say(f"  {count:,} products in database {settings.MONGO_DB}")
+    if warm > 0 and count:
+        warm_up(report, top=warm)
 
 
 def train(report: Report) -> None:
@@ -47,6 +54,16 @@ def train(report: Report) -> None:
         call_command(_TRAIN_COMMAND, verbosity=0)
     except CommandError as error:
         report.say(f"  no model: {error}")
+
+
+def warm_up(report: Report, *, top: int) -> None:
+    """Put the most wanted answers into the caches; a failure stops nothing, they only stay cold."""
+    try:
+        with report.step("caches warmed") as step:
+            warmed = warm_cache(top=top, progress=Progress())
+            step.text = f"caches warmed: {warmed.loaded:,} answers loaded, {warmed.present:,} were there"
+    except (CatalogUnavailable, RedisUnavailable) as error:
+        report.say(f"  the caches stay cold: {error}")
 
 
 def migrate(report: Report) -> None:

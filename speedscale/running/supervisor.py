@@ -39,6 +39,7 @@ class RunOptions:
     mongo_uri: str
     redis_url: str
     seed: bool
+    warm: int = 0
 
 
 class PreparationFailed(ServerError):
@@ -141,7 +142,7 @@ class Supervisor:
 
     def _prepare(self) -> None:
         # In a process of its own: this one read its settings before the servers had addresses.
-        command = [sys.executable, str(self._options.base_dir / "manage.py"), "prepare"]
+        command = [sys.executable, str(self._options.base_dir / "manage.py"), "prepare", f"--warm={self._options.warm}"]
         if not self._options.seed:
             command.append("--no-seed")
         preparation = ServerProcess("preparation", command, log=None, env=self._env, ends_with=signal.SIGINT)

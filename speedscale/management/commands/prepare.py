@@ -21,10 +21,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--no-seed", action="store_true", help="leave an empty catalogue empty")
+        parser.add_argument(
+            "--warm",
+            type=int,
+            default=settings.WARM_CACHE,
+            metavar="N",
+            help="put the N most wanted searches and products into the caches (default: WARM_CACHE, %(default)s)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         del args
         try:
-            prepare(Report(self.stdout), seed=settings.AUTO_SEED and not options["no_seed"])
+            seed = settings.AUTO_SEED and not options["no_seed"]
+            prepare(Report(self.stdout), seed=seed, warm=options["warm"])
         except (CatalogUnavailable, IndexConflict, DatabaseError) as error:
             raise CommandError(str(error).partition(", Timeout:")[0]) from error

@@ -22,6 +22,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--no-seed", action="store_true", help="leave an empty catalogue empty")
+        parser.add_argument(
+            "--warm",
+            type=int,
+            default=settings.WARM_CACHE,
+            metavar="N",
+            help="put the N most wanted searches and products into the caches first (default: WARM_CACHE, %(default)s)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         del args
@@ -34,6 +41,7 @@ class Command(BaseCommand):
             mongo_uri="" if settings.EMBEDDED else settings.MONGO_URI,
             redis_url=settings.REDIS_URL if Env().is_set("REDIS_URL") else "",
             seed=settings.AUTO_SEED and not options["no_seed"],
+            warm=options["warm"],
         )
         try:
             Supervisor(run_options, Report(self.stdout)).run()
