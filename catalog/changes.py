@@ -6,7 +6,9 @@ what they show, so that a change in one corner of the shop leaves the others war
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from zlib import crc32
 
 from django.dispatch import Signal
 
@@ -19,6 +21,10 @@ CATEGORY_TREE = "categories"
 """Carried by lists of categories."""
 UNPLACED = "products:unplaced"
 """Carried by every search: moved on by changes of products whose category is not known, such as deleted ones."""
+
+_BUCKETS = 4096
+"""Words share this many tags, so that every process keeps few generations, however large the vocabulary."""
+_SEARCHED = ("terms", "words")
 
 products_changed = Signal()
 """Sent after the caches were told, with ``product_ids``: what other apps keep about these products is old."""
@@ -39,15 +45,61 @@ def tags_of_change(category_path: Sequence[str]) -> set[str]:
     return {category_tag(category_path[:depth]) for depth in range(1, len(category_path) + 1)}
 
 
-def announce_changes(product_ids: Sequence[str], category_paths: Iterable[Sequence[str]], *, unplaced: bool) -> bool:
+def search_tags(words: Iterable[str], *, narrowed: bool) -> set[str]:
+    """Return the tags of a search for these words: it is old once a product has gained or lost one of them.
+
+    Args:
+        words: as the analyzer gives them, and brands as terms.
+        narrowed: whether prices or stock decide what is found or in which order, so that they count as well.
+    """
+    buckets = _buckets(words)
+    return {f"words:{each}" for each in buckets} | ({f"narrowed:{each}" for each in buckets} if narrowed else set())
+
+
+def tags_of_difference(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> set[str]:
+    """Return the tags of searches that a product may have entered or left.
+
+    Args:
+        before: the stored document, ``None`` where there was none.
+        after: the document that took its place.
+    """
+    words = _words(after)
+    moved = search_tags(words ^ _words(before or {}), narrowed=True)
+    if before is not None and before.get("order") == after.get("order"):
+        return moved
+    return moved | tags_of_repricing(after)
+
+
+def tags_of_repricing(document: Mapping[str, Any]) -> set[str]:
+    """Return the tags of searches that a product may have entered or left by its price, rating or age alone."""
+    return {f"narrowed:{each}" for each in _buckets(_words(document))}
+
+
+def _words(document: Mapping[str, Any]) -> set[str]:
+    return {word for field in _SEARCHED for word in document.get(field) or ()}
+
+
+def _buckets(words: Iterable[str]) -> set[int]:
+    # Whether something is in stock is no word, and is held by half of all products; categories have tags of their own.
+    return {crc32(word.encode()) % _BUCKETS for word in words if ":" not in word or word.startswith("brand:")}
+
+
+def announce_changes(
+    product_ids: Sequence[str],
+    category_paths: Iterable[Sequence[str]],
+    *,
+    unplaced: bool,
+    searches: Iterable[str] = (),
+) -> bool:
     """Tell all caches that products were created, changed or deleted; return whether Redis heard it.
 
     Args:
         product_ids: the products.
         category_paths: the categories that they are in now, and those that they were in before.
         unplaced: whether the categories of some of them are not known.
+        searches: tags of searches that they may have entered, of :func:`tags_of_difference`.
     """
-    tags = {ANY_PRODUCT} | {tag for path in category_paths for tag in tags_of_change(path)}
+    tags = {ANY_PRODUCT, *searches} | {tag for path in category_paths for tag in tags_of_change(path)}
     if unplaced:
         tags.add(UNPLACED)
     told = invalidate(*(product_cache_key(product_id) for product_id in product_ids), tags=sorted(tags))

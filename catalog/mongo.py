@@ -113,7 +113,9 @@ def _connect(*, bounded: bool) -> MongoClient[dict[str, Any]]:
         raise CatalogUnavailable(
             "No MongoDB is known: run `manage.py up` in another terminal, or set MONGO_URI (and REDIS_URL)."
         )
-    options: dict[str, Any] = {"serverSelectionTimeoutMS": settings.MONGO_TIMEOUT_MS if bounded else 5000}
+    patience_ms = settings.MONGO_TIMEOUT_MS if bounded else 5000
+    # Without a limit, threads would queue up for a free connection for as long as MongoDB hangs.
+    options: dict[str, Any] = {"serverSelectionTimeoutMS": patience_ms, "waitQueueTimeoutMS": patience_ms}
     if bounded:
         options |= {"timeoutMS": settings.MONGO_TIMEOUT_MS, "connectTimeoutMS": settings.MONGO_TIMEOUT_MS}
     return MongoClient(

@@ -20,7 +20,12 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from cachelayer.watch_state import WatchState, publish_watch_state
 from catalog import mongo
-from catalog.changes import announce_changes, announce_unknown_changes
+from catalog.changes import (
+    announce_changes,
+    announce_unknown_changes,
+    tags_of_difference,
+    tags_of_repricing,
+)
 from catalog.indexes import PRODUCTS
 
 logger = logging.getLogger(__name__)
@@ -33,7 +38,10 @@ _RECONNECT_SECONDS = 0.5
 _SAVE_SECONDS = 1.0
 _REPEAT_SECONDS = 5.0
 _WORST_OF_SECONDS = 60.0
-_HISTORY_LOST = frozenset({136, 280, 286})
+_LONGEST_PAUSE_SECONDS = 15.0
+_GIVE_UP_AFTER = 5
+"""So many refusals in a row end the place: an event that MongoDB cannot deliver would be met by every attempt."""
+_HISTORY_LOST = frozenset({136, 260, 280, 286})
 _NOT_A_REPLICA_SET = 40573
 _ENDS_THE_COLLECTION = frozenset({"drop", "rename", "dropDatabase", "invalidate"})
 _PIPELINE: list[dict[str, Any]] = [
@@ -43,7 +51,9 @@ _PIPELINE: list[dict[str, Any]] = [
             "documentKey": 1,
             "wallTime": 1,
             "fullDocument.category_path": 1,
-            "updateDescription.updatedFields.category_path": 1,
+            "fullDocument.terms": 1,
+            "fullDocument.words": 1,
+            "updateDescription.updatedFields": 1,
         }
     }
 ]
@@ -56,6 +66,7 @@ class Batch:
 
     Attributes:
         unplaced: whether a product may have been in a category that the stream does not name.
+        searches: tags of the searches that a product may have entered.
         everything: whether the whole collection was dropped or renamed.
         written_at: when MongoDB took the oldest of the writes; ``None`` before MongoDB 6.0, which does not say.
         token: where to go on after these.
@@ -64,6 +75,7 @@ class Batch:
     product_ids: list[str] = field(default_factory=list)
     category_paths: set[tuple[str, ...]] = field(default_factory=set)
     unplaced: bool = False
+    searches: set[str] = field(default_factory=set)
     everything: bool = False
     written_at: datetime | None = None
     token: Mapping[str, Any] | None = None
@@ -77,10 +89,17 @@ class Batch:
             self.everything = True
             return
         self.product_ids.append(str(event["documentKey"]["_id"]))
-        path = (event.get("fullDocument") or {}).get("category_path")
+        document = event.get("fullDocument") or {}
+        path = document.get("category_path")
         if path:
             self.category_paths.add(tuple(path))
-        moved = "category_path" in event.get("updateDescription", {}).get("updatedFields", {})
+        updated = {name.partition(".")[0] for name in event.get("updateDescription", {}).get("updatedFields", {})}
+        if kind != "update" or not updated.isdisjoint({"terms", "words"}):
+            # Which words are new is not told, so all of them may be.
+            self.searches |= tags_of_difference(None, document)
+        elif "order" in updated:
+            self.searches |= tags_of_repricing(document)
+        moved = "category_path" in updated
         # Of deleted, replaced and moved products the stream does not tell where they were before.
         if not path or kind == "replace" or moved:
             self.unplaced = True
@@ -90,7 +109,7 @@ class Batch:
         if self.everything:
             announce_unknown_changes()
         if self.product_ids:
-            announce_changes(self.product_ids, self.category_paths, unplaced=self.unplaced)
+            announce_changes(self.product_ids, self.category_paths, unplaced=self.unplaced, searches=self.searches)
 
     def lag_ms(self) -> float:
         """Return the milliseconds since the oldest write."""
@@ -100,22 +119,35 @@ class Batch:
 def watch(stopping: threading.Event) -> None:
     """Follow the catalogue until ``stopping`` is set; where MongoDB has no change streams, only say so."""
     watcher = _Watcher(stopping)
+    failures = 0
     while not stopping.is_set():
+        told_before = watcher.told
         try:
             watcher.follow()
-        except OperationFailure as error:
-            if error.code == _NOT_A_REPLICA_SET:
+            failures = 0
+        except PyMongoError as error:
+            if _code(error) == _NOT_A_REPLICA_SET:
                 logger.warning("This MongoDB is no replica set, so it does not tell of changes made by others.")
                 _say_unsupported(stopping)
                 return
-            if error.code not in _HISTORY_LOST:
-                raise
-            logger.warning("MongoDB has forgotten what changed since the watcher was last here: all caches are old.")
-            announce_unknown_changes()
-            watcher.forget_place()
-        except PyMongoError as error:
-            logger.warning("MongoDB does not answer the watcher (%s); it goes on trying.", type(error).__name__)
-            stopping.wait(_RECONNECT_SECONDS)
+            failures = 1 if watcher.told > told_before else failures + 1
+            if _code(error) in _HISTORY_LOST:
+                logger.warning("MongoDB has forgotten what changed since the watcher was here: all caches are old.")
+                announce_unknown_changes()
+                watcher.forget_place()
+            else:
+                logger.warning("MongoDB does not tell the watcher of changes (%s); it goes on trying.", _told(error))
+                if isinstance(error, OperationFailure) and failures == _GIVE_UP_AFTER:
+                    watcher.forget_place()  # Whoever starts without a place tells that all caches are old.
+            stopping.wait(min(_RECONNECT_SECONDS * 2 ** max(failures - 1, 0), _LONGEST_PAUSE_SECONDS))
+
+
+def _code(error: PyMongoError) -> int | None:
+    return error.code if isinstance(error, OperationFailure) else None
+
+
+def _told(error: PyMongoError) -> str:
+    return f"{type(error).__name__}: {error}".partition(", full error:")[0].partition(", Timeout:")[0][:200]
 
 
 def _say_unsupported(stopping: threading.Event) -> None:
@@ -147,9 +179,17 @@ class _Watcher:
             self._tell_arrivals(stream, arrivals)
         reader.join(timeout=2)
 
+    @property
+    def told(self) -> int:
+        """How many changes have been told so far."""
+        return self._events
+
     def forget_place(self) -> None:
         """Start from now next time."""
-        mongo.command_database()[PLACES].delete_one({"_id": PLACE})
+        try:
+            mongo.command_database()[PLACES].delete_one({"_id": PLACE})
+        except PyMongoError as error:
+            logger.warning("The watcher's place cannot be forgotten yet (%s).", _told(error))
 
     def _tell_arrivals(self, stream: Stream, arrivals: queue.Queue[Mapping[str, Any] | PyMongoError | None]) -> None:
         token: Mapping[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,13 +42,21 @@ def forget_active_version() -> None:
     invalidate(ACTIVE_KEY)
 
 
-def cached_list(version: str, product_id: str, loader: Callable[[], Any]) -> Cached:
-    """Return the cached list of a product under a model; its ``origin`` says who made it.
+def forget_lists(*, product_ids: Sequence[str], **_: Any) -> None:
+    """Forget the lists of these products; lists that show them turn stale by the tags of their categories."""
+    version = active_version()
+    invalidate(*(list_key(version, product_id) for product_id in product_ids))
 
-    The version is part of the key, so a swap needs no invalidation.
-    """
+
+def list_key(version: str, product_id: str) -> str:
+    """Return the key of a product's list; the version is part of it, so a swap of models needs no invalidation."""
+    return f"similar:{version}:{product_id}"
+
+
+def cached_list(version: str, product_id: str, loader: Callable[[], Any]) -> Cached:
+    """Return the cached list of a product under a model; its ``origin`` says who made it."""
     try:
-        answer = get_or_load(f"similar:{version}:{product_id}", "similar", loader, origin="ML_ENGINE")
+        answer = get_or_load(list_key(version, product_id), "similar", loader, origin="ML_ENGINE")
     except Absent:
         raise ProductNotFound(product_id[:40]) from None
     source = answer.outcome.source(answer.value["origin"])

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
-from cachelayer.engine import Cached
+from cachelayer.engine import Cached, Loaded
 from cachelayer.outcomes import Outcome
 from cachelayer.trace import span
 from catalog import repository as products
+from catalog.changes import ANY_PRODUCT, UNPLACED, category_tag
 from catalog.errors import CatalogUnavailable, ProductNotFound
 from catalog.products import Product, is_product_id
 from catalog.representation import ProductJSON, product_json
@@ -79,8 +80,16 @@ def similar_products(*, product_id: str, limit: int = 12) -> Similar:
     if not is_product_id(product_id):
         raise ProductNotFound(product_id[:40])
     version = active_version()
-    answer = cached_list(version, product_id, lambda: _load(version, product_id))
+    answer = cached_list(version, product_id, lambda: _tagged(_load(version, product_id)))
     return _available(answer, product_id, limit)
+
+
+def _tagged(value: SimilarListJSON) -> Loaded:
+    """Name what a list depends on: the categories of what it shows, in which a name or a price may change."""
+    tags = {UNPLACED, *(category_tag(row["categoryPath"]) for row in value["data"])}
+    if not value["data"]:
+        tags.add(ANY_PRODUCT)
+    return Loaded(value, tuple(sorted(tags)))
 
 
 def _available(answer: Cached, product_id: str, limit: int) -> Similar:

@@ -139,7 +139,10 @@ DATABASES = {
         "ENGINE": "django_mongodb_backend",
         "HOST": MONGO_URI or "mongodb://127.0.0.1:27017",
         "NAME": MONGO_DB,
-        "OPTIONS": {"serverSelectionTimeoutMS": 1000, "connectTimeoutMS": 1000, "appname": "speedscale-accounts"},
+        "OPTIONS": {
+            **dict.fromkeys(("serverSelectionTimeoutMS", "connectTimeoutMS", "waitQueueTimeoutMS"), 1000),
+            "appname": "speedscale-accounts",
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"

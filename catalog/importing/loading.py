@@ -16,14 +16,16 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from catalog.categories import refresh_categories
-from catalog.changes import announce_changes
-from catalog.documents import ProductDocument, object_id_of, to_document
+from catalog.changes import announce_changes, search_tags
+from catalog.documents import ProductDocument, ProductDraft, object_id_of, to_document
 from catalog.errors import CatalogUnavailable
 from catalog.importing.drafts import Built
 from catalog.importing.errors import ImportFailed
 from catalog.importing.rows import Rejection, shown
 from catalog.indexes import PRODUCTS, IndexConflict, ensure_collections, ensure_indexes
 from catalog.mongo import Documents
+from catalog.search.analysis import terms
+from catalog.search.index_keys import brand_term
 
 Products = Collection[dict[str, Any]]
 Write = InsertOne[dict[str, Any]] | ReplaceOne[dict[str, Any]]
@@ -199,4 +201,12 @@ def _announce(batch: Sequence[Built], loaded: LoadedBatch) -> bool:
     paths = {tuple(item.draft.category_path) for item in batch}
     # An updated product may have been in another category before.
     moved = Outcome.UPDATED in loaded.outcomes.values()
-    return announce_changes([str(key) for key in written], paths, unplaced=moved)
+    # What an updated product has lost is not looked up: what shows it carries its category, or is unplaced.
+    words = {word for item in batch if object_id_of(item.draft.sku) in written for word in _words(item.draft)}
+    searches = search_tags(words, narrowed=True)
+    return announce_changes([str(key) for key in written], paths, unplaced=moved, searches=searches)
+
+
+def _words(draft: ProductDraft) -> list[str]:
+    text = " ".join((draft.name, draft.brand, draft.product_type, *draft.category_path))
+    return [*terms(text), brand_term(draft.brand)]

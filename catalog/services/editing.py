@@ -15,7 +15,7 @@ from typing import Any
 import bson
 
 from catalog import repository, writes
-from catalog.changes import announce_changes
+from catalog.changes import announce_changes, tags_of_difference
 from catalog.documents import (
     ProductDocument,
     ProductDraft,
@@ -155,4 +155,9 @@ def _counted_in(product: Product | None) -> tuple[str, ...] | None:
 
 def _tell_caches(before: Product | None, after: Product) -> bool:
     paths = {after.category_path} | ({before.category_path} if before else set())
-    return announce_changes([after.id], paths, unplaced=False)
+    searches = tags_of_difference(_document(before) if before else None, _document(after))
+    return announce_changes([after.id], paths, unplaced=False, searches=searches)
+
+
+def _document(product: Product) -> ProductDocument:
+    return to_document(draft_of(product), now=product.updated_at)

@@ -7,11 +7,13 @@ from typing import TypedDict
 from cachelayer.engine import Cached, Loaded, get_or_load
 from cachelayer.trace import span
 from catalog import repository
-from catalog.changes import ANY_PRODUCT, UNPLACED, category_tag
+from catalog.changes import ANY_PRODUCT, UNPLACED, category_tag, search_tags
 from catalog.representation import ProductJSON, product_json
+from catalog.search.analysis import terms
 from catalog.search.cursor import Cursor
+from catalog.search.index_keys import brand_term
 from catalog.search.plan import SearchPlan, plan_search, unanswerable
-from catalog.search.request import SearchRequest
+from catalog.search.request import SearchRequest, Sort
 
 
 class FacetJSON(TypedDict):
@@ -52,11 +54,18 @@ def search_products(*, request: SearchRequest) -> Cached:
 
 
 def _tagged(request: SearchRequest, page: SearchJSON) -> Loaded:
-    """Name what the page depends on: the categories of what it shows, or any product where it shows none."""
+    """Name what the page depends on: the categories of what it shows, and the words that a product may gain."""
     tags = {UNPLACED, *(category_tag(product["categoryPath"]) for product in page["data"])}
+    words = set(terms(f"{request.query} {page['corrected_query'] or ''}"))
+    if request.brand:
+        words.add(brand_term(request.brand))
+    narrowed = (
+        request.in_stock or request.sort is not Sort.RELEVANCE or (request.min_price, request.max_price) != (None, None)
+    )
+    tags |= search_tags(words, narrowed=narrowed)
     if request.category:
         tags.add(f"category:{request.category}")
-    if not page["data"]:
+    if not page["data"] or not (words or request.category):
         tags.add(ANY_PRODUCT)
     return Loaded(page, tuple(sorted(tags)))
 

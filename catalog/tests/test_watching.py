@@ -17,6 +17,7 @@ from pytest_django import Settings
 from cachelayer.outcomes import Outcome
 from cachelayer.watch_state import read_watch_state
 from catalog import mongo
+from catalog import watching as watching_module
 from catalog.changes import products_changed
 from catalog.indexes import PRODUCTS
 from catalog.search.request import SearchRequest
@@ -183,3 +184,37 @@ def test_a_standalone_mongodb_is_said_to_tell_nothing(tmp_path: Path, settings: 
         thread.join(timeout=10)
         mongo.close()
         server.stop()
+
+
+def test_a_refusal_that_nobody_has_foreseen_does_not_end_the_watcher(
+    ids: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = watching_module._PIPELINE
+    monkeypatch.setattr(watching_module, "_PIPELINE", [{"$nonsense": 1}])
+    monkeypatch.setattr(watching_module, "_RECONNECT_SECONDS", 0.01)
+    price_of(ids[0])
+    stopping = threading.Event()
+    thread = threading.Thread(target=watch, args=(stopping,))
+    thread.start()
+    try:
+        wait_for(lambda: sum("it goes on trying" in line for line in caplog.messages) >= 6)
+        assert thread.is_alive()
+        raise_price(ids[0], 8888)
+        monkeypatch.setattr(watching_module, "_PIPELINE", pipeline)
+        # It has given its place up, so it tells that everything is old.
+        wait_for(lambda: price_of(ids[0]) == 88.88)
+        raise_price(ids[0], 9999)
+        wait_for(lambda: price_of(ids[0]) == 99.99)
+    finally:
+        stopping.set()
+        thread.join(timeout=10)
+
+
+def test_a_place_that_cannot_be_read_makes_everything_old(ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching_module, "_RECONNECT_SECONDS", 0.01)
+    mongo.command_database()[PLACES].insert_one({"_id": PLACE, "token": {"_data": "nonsense"}})
+    price_of(ids[0])
+    raise_price(ids[0], 1234)
+    watcher = Watching()
+    wait_for(lambda: price_of(ids[0]) == 12.34)
+    watcher.stop()

@@ -9,7 +9,9 @@ from django.test import Client
 
 from catalog import mongo
 from catalog.documents import object_id_of, to_document, validated
+from catalog.services.editing import change_product
 from catalog.tests.factories import NOW, store
+from catalog.tests.test_watching import wait_for
 from recommender.repository import SIMILAR
 from recommender.tests.conftest import forget, keyboard, mouse
 from recommender.training import Trained
@@ -153,3 +155,22 @@ def test_a_product_changed_to_inactive_has_no_list(client: Client, shop: dict[st
     document = to_document(validated(keyboard(0, active=False)), now=NOW, version=2)
     mongo.command_database()["products"].replace_one({"_id": document["_id"]}, dict(document))
     assert client.get(f"/api/products/{shop['KEYBOARD-0']}/similar").status_code == 404
+
+
+def shown(client: Client, product_id: str) -> dict[str, tuple[str, float]]:
+    return {row["_id"]: (row["name"], row["price"]) for row in similar(client, product_id)["data"]}
+
+
+def test_an_edit_shows_in_the_lists_of_others(client: Client, shop: dict[str, str], trained: Trained) -> None:
+    seed_item = shop["KEYBOARD-0"]
+    neighbour = next(iter(shown(client, seed_item)))
+    change_product(product_id=neighbour, expected_version=1, changes={"name": "Renamed Keyboard", "price": 777})
+    wait_for(lambda: shown(client, seed_item)[neighbour] == ("Renamed Keyboard", 7.77))
+
+
+def test_an_edited_products_own_list_goes_at_once(client: Client, shop: dict[str, str], trained: Trained) -> None:
+    seed_item = shop["KEYBOARD-0"]
+    assert similar(client, seed_item)["cached"] is False
+    assert similar(client, seed_item)["cached"] is True
+    change_product(product_id=seed_item, expected_version=1, changes={"price": 777})
+    assert similar(client, seed_item)["cached"] is False
