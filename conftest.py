@@ -47,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Pages are rendered from the sources; tests that start a real server collect the static files first.
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    # Accounts are made by dozens of tests, and a hash that is slow on purpose would take a third of a second each.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 
@@ -87,16 +89,19 @@ def empty_caches() -> None:
     """Every test starts with cold caches and closed circuits."""
     from django_redis import get_redis_connection
 
-    from cachelayer import engine, leaderboard, runtime
+    from cachelayer import announcements, leaderboard, runtime
     from cachelayer import redis as redis_door
     from cachelayer.telemetry import recorder
     from catalog import mongo
 
     recorder.forget()
     client: Any = get_redis_connection("default")
-    for key in client.scan_iter(count=1000):
-        client.delete(key)
-    engine.reset()
+    # The channel of invalidations goes on from test to test: connecting it anew takes longer than most tests.
+    channel_keys = {announcements.number_key().encode(), announcements.generations_key().encode()}
+    keys = [key for key in client.scan_iter(count=1000) if key not in channel_keys]
+    if keys:
+        client.unlink(*keys)
+    runtime.forget()
     leaderboard.forget_votes()
     redis_door.breaker.record_success()
     mongo.breaker.record_success()

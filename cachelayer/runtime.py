@@ -48,5 +48,10 @@ absences = Allowance(ABSENCES_PER_SECOND)
 def reset() -> None:
     """Forget this process's state and connections, as after a change of the cache's settings."""
     bus.stop()
+    forget()
+
+
+def forget() -> None:
+    """Forget what this process has cached and counted; its connections stay."""
     local.clear()
     hot_keys.clear()
