@@ -117,6 +117,9 @@ def products_db() -> Any:
     from catalog.indexes import CATEGORIES, PRODUCTS, ensure_collections, ensure_indexes
 
     database = mongo.command_database()
+    if database[PRODUCTS].estimated_document_count() > 500:
+        # Emptying the indexes of a large catalogue takes seconds, making them anew does not.
+        database[PRODUCTS].drop()
     ensure_collections(database)
     ensure_indexes(database)
     for name in (PRODUCTS, CATEGORIES):

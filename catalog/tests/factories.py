@@ -38,6 +38,6 @@ def store(*drafts: ProductDraft) -> list[str]:
 
     documents: list[Any] = [to_document(validated(item), now=NOW) for item in drafts]
     database = mongo.command_database()
-    database[PRODUCTS].insert_many(documents)
+    database[PRODUCTS].insert_many(documents, ordered=False)
     refresh_categories(database)
     return [str(document["_id"]) for document in documents]

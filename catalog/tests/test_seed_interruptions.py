@@ -27,8 +27,15 @@ from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
 from catalog.tests.test_seed_catalogue import expected_state, state
 from speedscale.embedded.mongod import MongodServer
 
-COUNT = 21_000
+COUNT = 11_000
+"""Three batches."""
 Database = Any
+
+
+@pytest.fixture(autouse=True)
+def processes_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let several processes load even a few products."""
+    monkeypatch.setattr("catalog.seeding.catalogue.ONE_PROCESS", 1000)
 
 
 def wait_until(ready: Callable[[], bool], *, timeout_seconds: float = 60) -> None:
