@@ -5,9 +5,10 @@ from __future__ import annotations
 import redis
 
 from cachelayer import redis as redis_door
+from cachelayer.health import states_of_this_process
 from cachelayer.runtime import bus, local
 from cachelayer.telemetry import recorder
-from cachelayer.telemetry.node import register_gauge
+from cachelayer.telemetry.node import register_fact, register_gauge
 
 
 def register_gauges() -> None:
@@ -20,6 +21,7 @@ def register_gauges() -> None:
     register_gauge("invalidations_connected", lambda: float(bus.is_connected))
     register_gauge("telemetry_dropped", lambda: float(recorder.dropped))
     register_gauge("pool_in_use|redis", _redis_in_use)
+    register_fact("health", states_of_this_process)
 
 
 def _redis_in_use() -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from time import perf_counter
@@ -102,6 +102,41 @@ def _check(probe: _Probe) -> ServerHealth:
             probe.up, probe.since = up, datetime.now(UTC)
         since = probe.since or datetime.now(UTC)
     return ServerHealth(probe.name, up, reason, since, round(elapsed_ms, 2) if up else None, probe.required)
+
+
+def states_of_this_process() -> dict[str, tuple[bool, float]]:
+    """Return for each server whether it was up when last probed here, and since when (seconds since the epoch)."""
+    with _lock:
+        return {
+            probe.name: (bool(probe.up), probe.since.timestamp())
+            for probe in _probes.values()
+            if probe.since is not None
+        }
+
+
+def since_any_worker_knows(health: Health, told: Iterable[Mapping[str, Sequence[float]]]) -> Health:
+    """Return the report with the earliest moment that any worker gives for the same state of a server.
+
+    Each worker learns of a change when it probes, so that their moments differ by as much.
+    """
+    known = list(told)
+    servers = tuple(
+        replace(
+            server,
+            since=min(
+                [
+                    server.since,
+                    *(
+                        datetime.fromtimestamp(states[server.name][1], UTC)
+                        for states in known
+                        if server.name in states and bool(states[server.name][0]) is server.up
+                    ),
+                ]
+            ),
+        )
+        for server in health.servers
+    )
+    return replace(health, servers=servers)
 
 
 def ping_redis() -> None:

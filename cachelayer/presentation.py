@@ -80,6 +80,18 @@ def heat_of(outcome: Outcome | None) -> Heat:
     return Heat.NONE if outcome is None else _HEAT[outcome]
 
 
+def heat_of_source(source: str) -> Heat:
+    """Return how warm answers of a ``source`` are."""
+    match source:
+        case "L1_CACHE" | "REDIS_CACHE":
+            return Heat.HOT
+        case "STALE_CACHE":
+            return Heat.STALE
+        case "":
+            return Heat.NONE
+    return Heat.COLD
+
+
 def heat_label(heat: Heat) -> str:
     """Return the heat in words, such as ``hit``."""
     return _HEAT_LABELS[heat]
@@ -107,6 +119,32 @@ def format_age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
     return f"{int(seconds)} s"
+
+
+def format_bytes(size: float) -> str:
+    """Return a size with its unit in about three significant digits, in powers of 1024."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def format_rate(per_second: float) -> str:
+    """Return events a second, or a minute where they are rare, in about three significant digits, with the unit."""
+    if per_second >= 100:
+        return f"{per_second:,.0f} per s"
+    if per_second >= 1:
+        return f"{per_second:.1f} per s"
+    return f"{per_second * 60:.1f} per min"
+
+
+def format_long(seconds: float) -> str:
+    """Return a sum of time in its largest unit, with one decimal, such as ``3.4 min``."""
+    for unit, size in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return format_ms(seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)

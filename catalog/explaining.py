@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bson import json_util
-from bson.errors import BSONError
+from pymongo.errors import PyMongoError
 
-EXPLAINABLE = frozenset({"find", "aggregate", "count", "distinct"})
-_OF_THE_SESSION = frozenset({"lsid", "$clusterTime", "$db", "txnNumber", "maxTimeMS", "$readPreference", "readConcern"})
+from cachelayer.dashboard.plans import Plan, PlanUnknown
+from catalog.commands import NotExplainable, command_of
+from catalog.errors import CatalogUnavailable
+from catalog.mongo import OutOfTime, database, within
 
-
-class NotExplainable(ValueError):
-    """The text is no command that can be explained."""
-
-
-def text_of(command: Mapping[str, Any]) -> str:
-    """Return a command as text that keeps the types of its values; without what belongs to its session."""
-    shape = {name: value for name, value in command.items() if name not in _OF_THE_SESSION}
-    return json_util.dumps(shape, json_options=json_util.CANONICAL_JSON_OPTIONS)
+_BUDGET_MS = 500
 
 
-def command_of(text: str) -> dict[str, Any]:
-    """Read what :func:`text_of` wrote; raise :class:`NotExplainable` for anything else, or what would write."""
+def explain(text: str) -> Plan:
+    """Execute a command as if for the first time and tell how MongoDB went about it.
+
+    Args:
+        text: as :func:`catalog.commands.text_of` wrote it.
+
+    Raises:
+        PlanUnknown: it is no command that reads, MongoDB does not answer, or it takes longer than half a second.
+    """
     try:
-        command = json_util.loads(text)
-    except (ValueError, TypeError, BSONError) as error:
-        raise NotExplainable(str(error)) from error
-    if not isinstance(command, dict) or not command or next(iter(command)) not in EXPLAINABLE:
-        raise NotExplainable("not a command that reads")
-    stages = command.get("pipeline", [])
-    if any(stage.keys() & {"$out", "$merge"} for stage in stages):
-        raise NotExplainable("writes")
-    return command
+        command = command_of(text)
+        with within(_BUDGET_MS):
+            told = database().command("explain", command, verbosity="executionStats")
+    except (NotExplainable, OutOfTime, PyMongoError, CatalogUnavailable) as error:
+        raise PlanUnknown(f"{type(error).__name__}: {error}"[:200]) from error
+    return plan_of(told)
+
+
+def plan_of(told: Mapping[str, Any]) -> Plan:
+    """Condense what ``explain`` told; an aggregation tells it within its first stage."""
+    if "executionStats" not in told:
+        for stage in told.get("stages", ()):
+            if "$cursor" in stage:
+                told = stage["$cursor"]
+                break
+    stats = told.get("executionStats", {})
+    stages = list(_stages(stats.get("executionStages", {})))
+    indexes = dict.fromkeys(stage["indexName"] for stage in stages if "indexName" in stage)
+    return Plan(
+        examined=int(stats.get("totalDocsExamined", -1)),
+        keys=int(stats.get("totalKeysExamined", -1)),
+        returned=int(stats.get("nReturned", -1)),
+        milliseconds=float(stats.get("executionTimeMillis", -1)),
+        index=", ".join(indexes),
+        stages=tuple(dict.fromkeys(str(stage["stage"]) for stage in stages if "stage" in stage)),
+    )
+
+
+def _stages(stage: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a stage and those that feed it, the last one first; shards and the slot engine nest differently."""
+    if not stage:
+        return
+    yield stage
+    for name in ("inputStage", "thenStage", "elseStage", "outerStage", "innerStage", "executionStages"):
+        yield from _stages(stage.get(name) or {})
+    for name in ("inputStages", "shards"):
+        for inner in stage.get(name) or ():
+            yield from _stages(inner)

@@ -31,7 +31,7 @@ from pymongo.errors import (
 from cachelayer.breaker import CircuitBreaker
 from cachelayer.health import ProbeFailed
 from cachelayer.trace import Trace, current_trace
-from catalog import explaining
+from catalog import commands
 from catalog.errors import CatalogUnavailable
 from catalog.pool_use import PoolUse
 
@@ -80,7 +80,7 @@ class _CommandSpans(monitoring.CommandListener):
         command = self._running.command
         collection = command.get(event.command_name)
         detail = f"{event.command_name} {collection}" if isinstance(collection, str) else event.command_name
-        text = partial(explaining.text_of, command) if event.command_name in explaining.EXPLAINABLE else None
+        text = partial(commands.text_of, command) if event.command_name in commands.EXPLAINABLE else None
         trace.add_finished("mongodb", event.duration_micros / 1000, detail, documents=documents, command=text)
 
 

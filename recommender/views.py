@@ -41,6 +41,9 @@ def for_you(request: HtmxHttpRequest) -> HttpResponse:
 @require_safe
 def model_panel(request: HtmxHttpRequest) -> HttpResponse:
     """Show which model is live."""
+    trace = current_trace()
+    if trace is not None:
+        trace.recorded = False  # The dashboard does not show itself.
     return _shown(request, "model", {"model": build_model_panel()})
 
 

@@ -30,6 +30,7 @@ class Bar:
     slot_x: str
     slot_width: str
     title: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,13 @@ class LatencyChart:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
-    """The latencies of a group as dots on one line, with marks at two percentiles; places are percentages."""
+class Span:
+    """Three percentiles on one line; places are percentages of the scale's width."""
 
-    dots: tuple[str, ...]
     p50: str
     p95: str
+    p99: str
+    width: str
 
 
 def latency_chart(samples: Sequence[Sample], *, now: float | None = None) -> LatencyChart:
@@ -71,13 +73,10 @@ def latency_chart(samples: Sequence[Sample], *, now: float | None = None) -> Lat
     )
 
 
-def latency_strip(values: Sequence[float], *, decades: int, p50: float, p95: float) -> Strip:
-    """Draw latencies in ms as dots along a logarithmic scale."""
-    return Strip(
-        dots=tuple(_percent(height_percent(value, decades)) for value in values),
-        p50=_percent(height_percent(p50, decades)),
-        p95=_percent(height_percent(p95, decades)),
-    )
+def percentile_span(p50: float, p95: float, p99: float, *, decades: int) -> Span:
+    """Draw three percentiles, in ms, along a logarithmic scale."""
+    first, second, third = (height_percent(value, decades) for value in (p50, p95, p99))
+    return Span(_percent(first), _percent(second), _percent(third), _percent(max(third - first, 0.0)))
 
 
 def decades_of(values: Sequence[float]) -> int:
@@ -120,6 +119,7 @@ def _bar(sample: Sample, slot: int, decades: int, now: float) -> Bar:
         height=_percent(height),
         slot_x=_percent(slot * slot_width),
         slot_width=_percent(slot_width),
+        id=sample.id,
         title=(
             f"{format_ms(sample.elapsed_ms)}{where} ({heat_label(heat)}): "
             f"{sample.method} {sample.path}{key}, {format_age(max(now - sample.at, 0))} ago"

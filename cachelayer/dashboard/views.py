@@ -1,37 +1,185 @@
-"""The dashboard: the whole page, or for HTMX its live part alone."""
+"""The pages of the dashboard. Each is whole without JavaScript; HTMX refreshes their live parts."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
-from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_safe
+import os
+from urllib.parse import urlencode
 
-from cachelayer.compression import compressed
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from cachelayer import inspecting
+from cachelayer.clients import client_address
+from cachelayer.dashboard import costs
 from cachelayer.dashboard.charts import SLOTS
-from cachelayer.dashboard.contexts import build_dashboard
-from cachelayer.health import check_health
-from cachelayer.telemetry import read_window, recent_samples
-from cachelayer.trace import span
+from cachelayer.dashboard.history import as_csv, parse_filters, read_history
+from cachelayer.dashboard.keys import build_key_list, build_key_page
+from cachelayer.dashboard.overview import DEFAULT_WINDOW, build_overview
+from cachelayer.dashboard.pages import is_update, page_response, staff_only
+from cachelayer.dashboard.requests import RequestGone, build_request_page, read_request
+from cachelayer.dashboard.topology import Gateway
+from cachelayer.describing import describe
+from cachelayer.health import check_health, since_any_worker_knows
+from cachelayer.presentation import format_bytes
+from cachelayer.ratelimit import check
+from cachelayer.redis import RedisUnavailable
+from cachelayer.telemetry import WINDOWS, read_window, recent_samples, recorder, store
+from cachelayer.telemetry.node import node_state
+
+_PLANS_A_MINUTE = "30/minute"
+_MAX_PREFIX = 200
 
 
 @require_safe
-def dashboard(request: HttpRequest) -> HttpResponse:
-    """Show recent requests, hit ratios and health."""
-    health = check_health()
-    samples, covers_all = recent_samples(SLOTS)
-    live = build_dashboard(
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show where time goes now: topology, percentiles, heatmap, recent requests."""
+    wanted = request.GET.get("window", DEFAULT_WINDOW)
+    node = node_state(recorder.totals)
+    health = since_any_worker_knows(check_health(), node.facts.get("health", ()))
+    samples, _ = recent_samples(SLOTS)
+    live = build_overview(
         samples=samples,
-        covers_all=covers_all,
-        five_minutes=read_window("1m").outcomes(),
-        one_hour=read_window("1h").outcomes(),
+        window=read_window(wanted if wanted in WINDOWS else DEFAULT_WINDOW),
         health=health,
+        gateway=Gateway(
+            workers=len(node.gauges.get("alive", ())),
+            threads=settings.WEB_THREADS,
+            l1_entries=int(sum(node.gauges.get("l1_entries", ()))),
+            l1_bytes=format_bytes(sum(node.gauges.get("l1_bytes", ()))),
+            pid=os.getpid(),
+        ),
+        descriptions={server.name: describe(server.name) for server in health.servers if server.up},
     )
-    is_update = "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
-    template = "dashboard/_dashboard_live.html" if is_update else "dashboard/dashboard.html"
-    with span("render"):
-        body = render_to_string(template, {"live": live}, request)
-    response = HttpResponse(body)
+    template = "dashboard/_overview_live.html" if is_update(request) else "dashboard/overview.html"
+    return page_response(request, template, {"live": live, "tab": "overview"})
+
+
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    """Show the access log by filter, a page at a time."""
+    page = read_history(parse_filters(request.GET.dict()))
+    template = "dashboard/_history_rows.html" if is_update(request) else "dashboard/history.html"
+    return page_response(request, template, {"history": page, "tab": "history"})
+
+
+@require_safe
+def history_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """Hand out the log's matching requests as CSV."""
+    lines = as_csv(parse_filters(request.GET.dict()))
+    try:
+        first = [next(lines), *([] if (second := next(lines, None)) is None else [second])]
+    except RedisUnavailable:
+        return page_response(request, "dashboard/away.html", {"tab": "history"}, status=503)
+    response = StreamingHttpResponse([*first, *lines], content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="requests.csv"'
     response["Cache-Control"] = "no-store"
-    patch_vary_headers(response, ("HX-Request", "HX-History-Restore-Request"))
-    return compressed(request, response)
+    return response
+
+
+@require_POST
+@staff_only
+def history_clear(request: HttpRequest) -> HttpResponse:
+    """Forget all recorded requests and counts."""
+    try:
+        store.clear()
+    except RedisUnavailable:
+        messages.warning(request, "Redis is away: nothing was cleared.")
+    else:
+        recorder.forget()
+        costs.forget()
+        messages.success(request, "All recorded requests and counts were forgotten.")
+    return redirect("dashboard:history")
+
+
+@require_safe
+def one_request(request: HttpRequest, identifier: str) -> HttpResponse:
+    """Show one request in full; with ``plan`` also how MongoDB executes its commands."""
+    try:
+        sample = read_request(identifier)
+    except RequestGone:
+        return page_response(request, "dashboard/request_gone.html", {"tab": "history"}, status=404)
+    wants_plan = "plan" in request.GET
+    if wants_plan:
+        # Each plan costs the database as much as the command did.
+        verdict = check(_PLANS_A_MINUTE, scope="plan", client=client_address(request))
+        wants_plan = verdict is None or verdict.allowed
+    page = build_request_page(sample, explained=wants_plan)
+    template = "dashboard/_commands.html" if is_update(request) else "dashboard/request.html"
+    return page_response(request, template, {"page": page, "tab": "history", "explained": wants_plan})
+
+
+@require_safe
+def keys(request: HttpRequest) -> HttpResponse:
+    """List keys by prefix."""
+    prefix = request.GET.get("prefix", "").strip()[:_MAX_PREFIX]
+    cursor = request.GET.get("cursor", "")
+    try:
+        found = inspecting.list_keys(prefix, cursor=int(cursor) if cursor.isdecimal() and len(cursor) < 20 else 0)
+    except RedisUnavailable:
+        return page_response(request, "dashboard/away.html", {"tab": "keys"}, status=503)
+    context = {"keys": build_key_list(prefix, found), "tab": "keys", "kinds": settings.INSPECTED_KEYS}
+    return page_response(request, "dashboard/keys.html", context)
+
+
+@require_safe
+def one_key(request: HttpRequest) -> HttpResponse:
+    """Show one key in full."""
+    key = request.GET.get("key", "")
+    try:
+        page = build_key_page(inspecting.read_key(key))
+    except inspecting.KeyHidden as error:
+        raise Http404 from error
+    except inspecting.KeyGone:
+        template = "dashboard/_key_gone.html" if is_update(request) else "dashboard/key_gone.html"
+        return page_response(request, template, {"key": key, "tab": "keys"}, status=200 if is_update(request) else 404)
+    except RedisUnavailable:
+        return page_response(request, "dashboard/away.html", {"tab": "keys"}, status=503)
+    template = "dashboard/_key_live.html" if is_update(request) else "dashboard/key.html"
+    return page_response(request, template, {"page": page, "tab": "keys"})
+
+
+@require_POST
+@staff_only
+def change_key(request: HttpRequest) -> HttpResponse:
+    """Delete or expire a key."""
+    key, action = request.POST.get("key", ""), request.POST.get("action", "")
+    try:
+        if action == "delete":
+            inspecting.delete_key(key)
+            messages.success(request, f"{key} was deleted.")
+            return redirect("dashboard:keys")
+        if action == "expire" and inspecting.expire_key(key):
+            messages.success(request, f"{key} is stale from now on.")
+        else:
+            messages.warning(request, f"{key} was not changed.")
+    except inspecting.KeyHidden as error:
+        raise Http404 from error
+    except inspecting.KeyGone:
+        messages.warning(request, f"{key} is gone already.")
+        return redirect("dashboard:keys")
+    except RedisUnavailable:
+        messages.warning(request, "Redis is away: nothing was changed.")
+        return redirect("dashboard:keys")
+    return redirect(f"{reverse('dashboard:key')}?{urlencode({'key': key})}")
+
+
+@require_safe
+def cost_model(request: HttpRequest) -> HttpResponse:
+    """Show what each kind of value saves and takes, and what another time to live would change."""
+    wanted = request.GET.get("window", "24h")
+    window = read_window(wanted if wanted in WINDOWS else "24h")
+    place = request.GET.get("ttl", "")
+    prediction = costs.build_prediction(
+        costs.read_samples(),
+        kind=request.GET.get("kind", ""),
+        place=int(place) if place.isdecimal() and len(place) < 4 else None,
+    )
+    if is_update(request):
+        return page_response(request, "dashboard/_prediction.html", {"prediction": prediction})
+    rows = costs.build_kind_rows(window, costs.memory_by_kind())
+    context = {"rows": rows, "window": window.size, "prediction": prediction, "tab": "costs"}
+    return page_response(request, "dashboard/costs.html", context)

@@ -27,6 +27,7 @@ _PUBLISH_SECONDS = 1.0
 _ALIVE_SECONDS = 5.0
 
 _gauges: dict[str, Callable[[], float]] = {}
+_facts: dict[str, Callable[[], Any]] = {}
 _last_published = 0.0
 _born = f"{time():.3f}"
 
@@ -36,6 +37,11 @@ def register_gauge(name: str, read: Callable[[], float]) -> None:
     _gauges[name] = read
 
 
+def register_fact(name: str, read: Callable[[], Any]) -> None:
+    """Add what JSON can express, and no sum makes sense of, to what this process tells the others."""
+    _facts[name] = read
+
+
 @dataclass(slots=True)
 class NodeState:
     """All processes of this node together.
@@ -43,10 +49,12 @@ class NodeState:
     Attributes:
         totals: counters of all processes since the node was started, also of those that have ended.
         gauges: for each registered name, the figures of the processes that live.
+        facts: the same of what was registered as a fact.
     """
 
     totals: Totals = field(default_factory=Totals)
     gauges: dict[str, list[float]] = field(default_factory=dict)
+    facts: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def publish(totals: Totals, *, at_once: bool = False) -> None:
@@ -101,7 +109,12 @@ def _files() -> list[Path]:
 
 
 def _own(totals: Totals) -> dict[str, Any]:
-    return {"at": time(), "totals": totals, "gauges": {name: read() for name, read in _gauges.items()}}
+    return {
+        "at": time(),
+        "totals": totals,
+        "gauges": {name: read() for name, read in _gauges.items()},
+        "facts": {name: read() for name, read in _facts.items()},
+    }
 
 
 def _add(state: NodeState, told: dict[str, Any], *, alive: bool) -> None:
@@ -109,3 +122,5 @@ def _add(state: NodeState, told: dict[str, Any], *, alive: bool) -> None:
     if alive:
         for name, value in told["gauges"].items():
             state.gauges.setdefault(name, []).append(value)
+        for name, fact in told["facts"].items():
+            state.facts.setdefault(name, []).append(fact)

@@ -46,16 +46,17 @@ class Window:
     """What was counted in a window.
 
     Attributes:
-        started: its beginning, in seconds since the epoch.
+        started: its beginning, in seconds since the epoch; ``ended`` its end.
         columns: latencies of all series, slot by slot, oldest first.
         series: latencies by route and source.
         sums: amounts by name, see :class:`~cachelayer.telemetry.tally.Tally`.
         covers_all: whether all workers are in it, rather than this one alone.
     """
 
-    def __init__(self, size: WindowSize, *, started: float, covers_all: bool) -> None:
+    def __init__(self, size: WindowSize, *, started: float, ended: float, covers_all: bool) -> None:
         self.size = size
         self.started = started
+        self.ended = ended
         self.covers_all = covers_all
         self.columns: list[Histogram] = []
         self.series: dict[tuple[str, str], Histogram] = {}
@@ -69,6 +70,12 @@ class Window:
             for bucket, count in enumerate(histogram.counts):
                 merged.counts[bucket] += count
         return merged
+
+    @property
+    def counted_seconds(self) -> float:
+        """How long there has been something to count: from the first slot with a request until now."""
+        first = next((place for place, column in enumerate(self.columns) if any(column.counts)), 0)
+        return max(self.ended - self.started - first * self.size.seconds, 1.0)
 
     def outcomes(self) -> dict[str, int]:
         """Return the requests with cached reads by outcome."""
@@ -90,10 +97,10 @@ def read_window(name: str, *, now: float | None = None) -> Window:
         series = store.read_series(started)
         rows, sums = store.read_slots(slots, series)
         numbers = [number_of_row(row) if row else 0 for row in rows]
-        window = Window(size, started=started, covers_all=True)
+        window = Window(size, started=started, ended=moment, covers_all=True)
     except RedisUnavailable:
         series, numbers, sums = _of_this_process(slots)
-        window = Window(size, started=started, covers_all=False)
+        window = Window(size, started=started, ended=moment, covers_all=False)
     width = len(series)
     window.columns = [
         Histogram.of_number(sum(numbers[place * width : (place + 1) * width])) for place in range(len(slots))
@@ -132,7 +139,8 @@ def _added(sums: list[dict[str, int]]) -> dict[str, int]:
 def recent_samples(limit: int) -> tuple[list[Sample], bool]:
     """Return the newest requests, newest first, and whether they cover all workers (false while Redis is away)."""
     try:
-        return store.read_log(limit=limit), True
+        # Workers write in turn, so that the log's order is not quite that of time.
+        return sorted(store.read_log(limit=limit), key=lambda sample: -sample.at), True
     except RedisUnavailable:
         return recorder.recent_of_this_process(limit), False
 

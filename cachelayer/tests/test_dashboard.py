@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from cachelayer.dashboard.charts import decades_of, height_percent, latency_chart, scale_lines
-from cachelayer.dashboard.contexts import build_dashboard, percentile
-from cachelayer.dashboard.topology import build_topology
-from cachelayer.health import Health, ServerHealth, Status
-from cachelayer.telemetry import Sample, recorder
+from cachelayer.dashboard.heatmap import BANDS, band_of, build_heatmap
+from cachelayer.dashboard.overview import Overview, build_overview
+from cachelayer.dashboard.topology import Gateway, Topology, build_topology
+from cachelayer.health import Health, ServerHealth, Status, since_any_worker_knows
+from cachelayer.telemetry import Finished, Recorder, Sample, Window, read_window, recorder
 from cachelayer.tests.finished import finished
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -54,50 +56,100 @@ def health(*, redis: bool = True, mongodb: bool = True) -> Health:
     return Health(status=status, servers=(server("redis", redis), server("mongodb", mongodb)), at=AT)
 
 
-def dashboard(*samples: Sample, covers_all: bool = True, five: Any = None, hour: Any = None, **up: bool) -> Any:
-    return build_dashboard(
-        samples=samples, covers_all=covers_all, five_minutes=five or {}, one_hour=hour or {}, health=health(**up)
+GATEWAY = Gateway(workers=2, threads=8, l1_entries=3, l1_bytes="1.0 KiB", pid=7)
+
+
+def overview(*samples: Sample, window: Window | None = None, **up: bool) -> Overview:
+    return build_overview(
+        samples=samples, window=window or read_window("1m"), health=health(**up), gateway=GATEWAY, descriptions={}
     )
+
+
+def topology_of(*samples: Sample, **up: bool) -> Topology:
+    return build_topology(samples, health(**up), GATEWAY, {})
 
 
 # --- Figures -----------------------------------------------------------------------------------------------
 
 
-def test_percentiles_are_of_the_nearest_rank() -> None:
-    values = [float(value) for value in range(1, 21)]
-    assert percentile(values, 50) == 10
-    assert percentile(values, 95) == 19
-    assert percentile([7.0], 95) == 7
-    assert percentile([1.0, 2.0], 50) == 1
+def window_of(*batch: Finished, name: str = "1m") -> Window:
+    taken = Recorder()
+    taken._start_thread = lambda: None  # type: ignore[method-assign]
+    for one in batch:
+        taken.record(one)
+    taken.flush()
+    return read_window(name)
 
 
-def test_sources_are_told_apart_with_their_own_percentiles_and_the_quickest_first() -> None:
-    rows = dashboard(
-        *(sample(elapsed_ms=float(value), **MISS) for value in (10, 20, 30)),
-        *(sample(elapsed_ms=float(value)) for value in (1, 2)),
-        sample(elapsed_ms=0.5, outcome="", source="", key=""),
-    ).sources
-    assert [(row.label, row.count, row.p50, row.slowest) for row in rows] == [
-        ("No cached read", 1, "0.50 ms", "0.50 ms"),
-        ("Redis cache", 2, "1.00 ms", "2.00 ms"),
-        ("MongoDB", 3, "20.0 ms", "30.0 ms"),
+def test_routes_and_sources_are_told_apart_with_rate_and_percentiles() -> None:
+    window = window_of(
+        *(finished(float(value), outcome="miss", source="MONGODB") for value in (10, 20, 30)),
+        *(finished(float(value)) for value in (1, 2)),
+        finished(0.5, outcome="", route="catalog:home"),
+    )
+    rows = overview(window=window).series
+    assert [(row.route, row.source, row.count) for row in rows] == [
+        ("catalog:home", "No cached read", "1"),
+        ("catalog:search", "Redis cache", "2"),
+        ("catalog:search", "MongoDB", "3"),
     ]
+    assert abs(float(rows[2].p50.split()[0]) / 20 - 1) < 0.021
+    assert rows[2].href == "route=catalog:search&source=MONGODB"
 
 
 def test_the_hit_ratio_comes_with_the_counts_behind_it() -> None:
-    five, hour = dashboard(five={"l1_hit": 6, "redis_hit": 3, "miss": 1}, hour={}).ratios
-    assert (five.percent, five.counts) == ("90.0", "9 of 10 requests with a cached read")
-    assert [(label, count) for label, _, count in five.parts] == [
+    window = window_of(
+        *(finished(outcome="l1_hit", source="L1_CACHE") for _ in range(6)),
+        *(finished() for _ in range(3)),
+        finished(outcome="miss", source="MONGODB"),
+    )
+    ratio = overview(window=window).ratio
+    assert (ratio.percent, ratio.counts) == ("90.0", "9 of 10 requests with a cached read")
+    assert [(label, count) for label, _, count in ratio.parts] == [
         ("Process memory", "6"),
         ("Redis", "3"),
         ("Miss", "1"),
     ]
-    assert (hour.percent, hour.counts) == ("–", "Nothing counted")
 
 
-def test_a_bypass_counts_as_no_hit() -> None:
-    [ratio, _] = dashboard(five={"bypass": 3, "stale": 1}).ratios
-    assert ratio.percent == "25.0"
+def test_a_bypass_counts_as_no_hit_and_nothing_counted_is_no_ratio() -> None:
+    empty = overview(window=read_window("1h")).ratio
+    assert (empty.percent, empty.counts) == ("–", "Nothing counted")
+    window = window_of(*(finished(outcome="bypass", source="MONGODB") for _ in range(3)), finished(outcome="stale"))
+    assert overview(window=window).ratio.percent == "25.0"
+
+
+def test_saved_loading_is_the_sum_of_what_the_hits_had_cost() -> None:
+    window = window_of(finished(load_ms=400.0), finished(load_ms=350.0), finished(outcome="miss", load_ms=100.0))
+    [saved] = [figure for figure in overview(window=window).figures if figure.label == "Loading saved"]
+    assert (saved.value, saved.unit) == ("750", "ms")
+
+
+# --- Heatmap -----------------------------------------------------------------------------------------------
+
+
+def test_a_cell_of_the_heatmap_leads_to_its_requests(client: Client) -> None:
+    recorder.record(finished(5.0, path="/search?q=in-the-cell"))
+    recorder.record(finished(900.0, path="/search?q=elsewhere"))
+    recorder.flush()
+    drawn = str(build_heatmap(read_window("1m")).cells)
+    cells = re.findall(r'href="([^"]+)"[^>]*aria-label="([^"]+)"', drawn)
+    [href] = [href for href, label in cells if "3.98 ms to 6.31 ms" in label]
+    page = client.get(unescape(href)).content.decode()
+    assert "q=in-the-cell" in page
+    assert "q=elsewhere" not in page
+
+
+@pytest.mark.parametrize(("latency", "band"), [(0.0, 0), (0.1, 0), (1.0, 5), (9.99, 9), (1e9, BANDS - 1)])
+def test_bands_are_five_to_a_power_of_ten(latency: float, band: int) -> None:
+    assert band_of(latency) == band
+
+
+def test_shades_grow_with_the_logarithm_of_the_count() -> None:
+    many = build_heatmap(window_of(*(finished(1.0) for _ in range(100)), finished(50.0)))
+    assert many.shades == ("1", "3", "7", "16", "40")
+    assert str(many.cells).count("heat--4") >= 1
+    assert str(many.cells).count("heat--0") == 1
 
 
 # --- Chart -------------------------------------------------------------------------------------------------
@@ -142,27 +194,27 @@ def test_only_the_newest_fifty_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("fields", "roles"),
     [
-        ({"outcome": "l1_hit", "source": "L1_CACHE"}, ["answered", "idle", "idle"]),
-        ({}, ["passed", "answered", "idle"]),
-        (MISS, ["passed", "passed", "answered"]),
-        ({**MISS, "outcome": "bypass"}, ["passed", "skipped", "answered"]),
+        ({"outcome": "l1_hit", "source": "L1_CACHE"}, ["passed", "answered", "idle", "idle"]),
+        ({}, ["passed", "passed", "answered", "idle"]),
+        (MISS, ["passed", "passed", "passed", "answered"]),
+        ({**MISS, "outcome": "bypass"}, ["passed", "passed", "skipped", "answered"]),
     ],
 )
 def test_the_way_shows_who_was_asked_and_who_answered(fields: dict[str, Any], roles: list[str]) -> None:
-    topology = build_topology([sample(outcome="", source=""), sample(**fields)], health())
+    topology = topology_of(sample(outcome="", source=""), sample(**fields))
     assert [station.role for station in topology.stations] == roles
 
 
 def test_the_way_names_the_time_spent_at_each_server() -> None:
-    _, redis, mongodb = build_topology([sample(**MISS)], health()).stations
+    _, _, redis, mongodb = topology_of(sample(**MISS)).stations
     assert redis.note == "had nothing, 0.30 ms"
     assert mongodb.note == "answered, 7.00 ms"
 
 
 def test_an_answer_that_failed_is_not_shown_as_a_way() -> None:
-    topology = build_topology([sample(status=503, **MISS)], health(mongodb=False))
+    topology = topology_of(sample(status=503, **MISS), mongodb=False)
     assert topology.request == "No cached read yet"
-    assert [station.up for station in topology.stations] == [True, True, False]
+    assert [station.up for station in topology.stations] == [True, True, True, False]
 
 
 # --- Pages -------------------------------------------------------------------------------------------------
@@ -201,10 +253,10 @@ def test_bars_differ_by_more_than_their_colour(client: Client) -> None:
     recorder.record(finished(outcome="miss", source="MONGODB"))
     recorder.flush()
     page = client.get("/dashboard/").content.decode()
-    assert re.search(r'<g class="bar bar--cold"><title>[^<]*\(miss\)', page)
-    assert re.search(r'<g class="bar bar--hot"><title>[^<]*\(hit\)', page)
+    assert re.search(r'<a class="bar bar--cold"[^>]*><title>[^<]*\(miss\)', page)
+    assert re.search(r'<a class="bar bar--hot"[^>]*><title>[^<]*\(hit\)', page)
     assert '<pattern id="hatch"' in page
-    assert 'role="img" aria-label="Bar chart' in page
+    assert 'role="group" aria-label="Bar chart' in page
 
 
 def test_hostile_paths_and_keys_are_shown_as_text(client: Client) -> None:
@@ -225,13 +277,27 @@ def test_without_redis_it_says_that_only_this_worker_is_shown(client: Client, se
     assert "way__station--down" in page
 
 
-def test_health_is_told_with_its_reason_and_since_when() -> None:
-    live = dashboard(sample(), redis=False)
+def test_a_server_that_is_down_looks_down_with_since_when_and_why() -> None:
+    live = overview(sample(), redis=False)
     assert live.verdict == "Working, but not with everything"
-    redis, mongodb = live.servers
-    assert (redis.state, redis.detail, redis.since) == (
-        "Down",
-        "ConnectionError: refused",
-        "since 11:56:00 UTC",
-    )
-    assert (mongodb.state, mongodb.detail) == ("Up", "ping 0.40 ms")
+    _, _, redis, mongodb = live.topology.stations
+    assert (redis.up, redis.state, redis.kind) == (False, "down since 11:56:00 UTC", "ConnectionError: refused")
+    assert (mongodb.up, mongodb.state) == (True, "up since 11:56:00 UTC, ping 0.40 ms")
+
+
+def test_of_several_workers_the_one_that_knew_first_tells_since_when() -> None:
+    told = [
+        {"redis": (False, (AT - timedelta(minutes=9)).timestamp())},
+        {"redis": (True, (AT - timedelta(hours=9)).timestamp())},
+    ]
+    redis, mongodb = since_any_worker_knows(health(redis=False), told).servers
+    assert redis.since == AT - timedelta(minutes=9)
+    assert mongodb.since == AT - timedelta(minutes=4)
+
+
+def test_the_topology_names_the_real_servers(client: Client, products_db: Any) -> None:
+    page = client.get("/dashboard/").content.decode()
+    assert re.search(r"replica set \w+, version 6\.0", page)
+    assert re.search(r"<code>127\.0\.0\.1:\d+</code> primary", page)
+    assert re.search(r"one server, version \d", page)
+    assert "Products" in page

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from cachelayer.telemetry import recorder
-from catalog.explaining import NotExplainable, command_of, text_of
+from catalog.commands import NotExplainable, command_of, text_of
 from catalog.tests.factories import draft, store
 
 

@@ -1,41 +1,83 @@
-// Pausing, keeping the reader's place, and reading bars; the updates themselves are HTMX's.
+// Pausing, keeping the reader's place, and moving through charts by keyboard; the updates themselves are HTMX's.
 "use strict";
 (() => {
   const toggle = document.querySelector("[data-live-toggle]");
   const text = document.querySelector("[data-live-text]");
-  const live = () => document.getElementById("dashboard-live");
+  const isLive = (element) => element instanceof Element && element.matches("[data-live]");
   let paused = false;
-  let scrollTop = 0;
+  let places = {};
+  let chosen = null;
 
-  const label = () => { text.textContent = paused ? "Paused" : "Live, every 2 s"; };
-  toggle.addEventListener("click", () => {
-    paused = !paused;
-    toggle.setAttribute("aria-pressed", String(paused));
-    label();
-  });
-
-  // No update while it is paused, unseen, or being read with the pointer on a bar.
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.target.id !== "dashboard-live") return;
-    if (paused || document.hidden || live().querySelector(".bar:hover")) event.preventDefault();
-  });
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.target.id === "dashboard-live") scrollTop = document.getElementById("requests-scroll").scrollTop;
-  });
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target.id !== "dashboard-live") return;
-    document.getElementById("requests-scroll").scrollTop = scrollTop;
-    label();
-  });
-  for (const name of ["htmx:responseError", "htmx:sendError"]) {
-    document.addEventListener(name, (event) => {
-      if (event.detail.elt.id === "dashboard-live") text.textContent = "No answer, trying again";
+  const tell = (state) => { if (text) text.textContent = state; };
+  if (toggle) {
+    toggle.addEventListener("click", () => {
+      paused = !paused;
+      toggle.setAttribute("aria-pressed", String(paused));
+      tell(paused ? "Paused" : "Live");
     });
   }
 
-  document.addEventListener("pointerover", (event) => {
-    const bar = event.target.closest(".bar");
-    const readout = document.querySelector("[data-bar-readout]");
-    if (bar && readout) readout.textContent = bar.querySelector("title").textContent;
+  // No update while it is paused, unseen, or while somebody points at a figure or has the focus in a chart.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const live = event.target;
+    if (!isLive(live)) return;
+    const isRead = live.querySelector("[data-bars] a:hover, [data-heatmap] a:hover");
+    const focused = live.contains(document.activeElement) && document.activeElement.closest("[data-bars], [data-heatmap]");
+    if (paused || document.hidden || isRead || focused) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isLive(event.target)) return;
+    places = {};
+    event.target.querySelectorAll(".table-scroll[id]").forEach((table) => { places[table.id] = [table.scrollTop, table.scrollLeft]; });
+    chosen = document.activeElement && event.target.contains(document.activeElement) ? document.activeElement.closest("[id]") : null;
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    for (const [id, [top, left]] of Object.entries(places)) {
+      const table = document.getElementById(id);
+      if (table) { table.scrollTop = top; table.scrollLeft = left; }
+    }
+    if (chosen && chosen.id && !document.contains(chosen)) {
+      const again = document.getElementById(chosen.id);
+      if (again) again.focus({ preventScroll: true });
+    }
+    chosen = null;
+    if (isLive(event.detail.elt)) tell(paused ? "Paused" : "Live");
+  });
+  for (const name of ["htmx:responseError", "htmx:sendError"]) {
+    document.addEventListener(name, (event) => {
+      if (isLive(event.detail.elt)) tell("No answer, trying again");
+    });
+  }
+
+  // What a bar or a cell means is told beside the chart, whether it is pointed at or reached by keyboard.
+  const read = (event) => {
+    const mark = event.target instanceof Element && event.target.closest("[data-bars] a, [data-heatmap] a");
+    if (!mark) return;
+    const readout = document.querySelector(mark.closest("[data-bars]") ? "[data-bar-readout]" : "[data-heat-readout]");
+    if (readout) readout.textContent = mark.getAttribute("aria-label");
+  };
+  document.addEventListener("pointerover", read);
+  document.addEventListener("focusin", read);
+
+  // One stop for the Tab key a chart; arrows go from mark to mark.
+  document.addEventListener("focusin", (event) => {
+    const map = event.target instanceof Element && event.target.closest("[data-heatmap]");
+    if (map && event.target === map) { const last = map.querySelector("a:last-of-type"); if (last) last.focus(); }
+  });
+  document.querySelectorAll("[data-heatmap]").forEach((map) => { map.tabIndex = 0; });
+  document.addEventListener("htmx:load", () => {
+    document.querySelectorAll("[data-heatmap]").forEach((map) => { map.tabIndex = 0; });
+  });
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: 1, ArrowDown: -1 }[event.key];
+    const mark = event.target instanceof Element && event.target.closest("[data-bars] a, [data-heatmap] a");
+    if (!mark || !step) return;
+    event.preventDefault();
+    const marks = [...mark.parentElement.querySelectorAll("a")];
+    const next = marks[marks.indexOf(mark) + step];
+    if (!next) return;
+    mark.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
   });
 })();

@@ -70,7 +70,7 @@ def test_redis_stopped_shows_bypass_and_no_error_and_the_limit_still_holds(
         expect(page.get_by_role("heading", name="Popular now")).to_be_visible()
         visitor.open("/dashboard/")
         expect(page.locator(".banner")).to_contain_text("Redis is away")
-        expect(page.locator(".health__server", has_text="Redis")).to_contain_text("Down")
+        expect(page.locator(".way__station--down", has_text="Redis")).to_contain_text("down since")
         expect(page.locator(".bar--bypass").first).to_be_attached()
         assert [status for status in visitor.statuses.values() if status >= 400] == []
         # The worker counts for itself now: its first search was the one above.
@@ -113,6 +113,6 @@ def test_mongodb_stopped_leaves_warm_pages_and_answers_503_to_cold_ones_soon(
         assert visitor.cards.count() == 20
         page.goto(site.url + "/search?q=never+asked+either")
         page.get_by_role("link", name="What is up and what is down").click()
-        expect(page.locator(".health__server", has_text="MongoDB")).to_contain_text("Down")
+        expect(page.locator(".way__station--down", has_text="MongoDB")).to_contain_text("down since")
         expect(page.locator(".badge--unhealthy")).to_be_visible()
         visitor.leave()

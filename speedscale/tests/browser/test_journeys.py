@@ -170,7 +170,17 @@ def test_on_a_phone_the_filters_are_a_sheet_that_stays_open_while_they_change(
 @pytest.mark.parametrize("width", [320, 360, 768, 1440])
 def test_no_page_is_wider_than_its_window(arrive: Callable[..., Visitor], site: Site, width: int) -> None:
     visitor = arrive(site, viewport={"width": width, "height": 800})
-    paths = ["/", "/search?q=zzzz", "/dashboard/", "/nowhere", "/search?sort=x", "/search?category=audio"]
+    paths = [
+        "/",
+        "/search?q=zzzz",
+        "/dashboard/",
+        "/dashboard/history/",
+        "/dashboard/keys/",
+        "/dashboard/costs/",
+        "/nowhere",
+        "/search?sort=x",
+        "/search?category=audio",
+    ]
     visitor.open("/search?q=wireless+keyboard&in_stock=true")
     paths.append(visitor.cards.first.get_by_role("link").get_attribute("href") or "")
     for path in paths:
@@ -214,7 +224,7 @@ def test_the_dashboard_updates_itself_until_it_is_paused(visitor: Visitor) -> No
     updates: list[str] = []
     page.on("request", lambda request: updates.append(request.url) if request.headers.get("hx-request") else None)
     visitor.open("/dashboard/")
-    with page.expect_response("**/dashboard/"):
+    with page.expect_response("**/dashboard/?window=15m"):
         page.clock.run_for(2100)
     expect(page.locator(".data--requests")).to_contain_text("search:dashboard update")
     page.get_by_role("button", name="Pause").click()
@@ -223,6 +233,6 @@ def test_the_dashboard_updates_itself_until_it_is_paused(visitor: Visitor) -> No
     page.clock.run_for(20_000)
     assert len(updates) == so_far
     page.get_by_role("button", name="Pause").click()
-    with page.expect_response("**/dashboard/"):
+    with page.expect_response("**/dashboard/?window=15m"):
         page.clock.run_for(2100)
     assert visitor.layout_shift == 0

@@ -1,0 +1,282 @@
+"""What the first page of the dashboard shows, computed from telemetry, health and what the servers tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import time
+
+from cachelayer.dashboard.charts import (
+    SLOTS,
+    GridLine,
+    LatencyChart,
+    Span,
+    decades_of,
+    latency_chart,
+    percentile_span,
+    scale_lines,
+)
+from cachelayer.dashboard.heatmap import Heatmap, build_heatmap
+from cachelayer.dashboard.topology import Gateway, Topology, build_topology
+from cachelayer.describing import Description
+from cachelayer.health import Health
+from cachelayer.outcomes import Outcome
+from cachelayer.presentation import (
+    format_age,
+    format_long,
+    format_ms,
+    format_rate,
+    heat_label,
+    heat_of,
+    heat_of_source,
+    source_label,
+)
+from cachelayer.telemetry import WINDOWS, Sample, Window, hit_ratio
+from cachelayer.telemetry.histogram import Histogram
+from cachelayer.telemetry.samples import is_hit
+
+DEFAULT_WINDOW = "15m"
+_TABLE_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HitRatio:
+    """The share of cached reads that a cache answered.
+
+    Attributes:
+        percent: such as ``93.4``, or ``–`` where nothing was counted.
+        share: 0 to 100, for the drawing of it.
+        counts: the numbers behind it, in words.
+        parts: outcome in words, heat, and count.
+    """
+
+    percent: str
+    share: float
+    counts: str
+    parts: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number with what it means."""
+
+    label: str
+    value: str
+    unit: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """Rate and percentiles of one route as one source answered it."""
+
+    route: str
+    source: str
+    heat: str
+    count: str
+    rate: str
+    p50: str
+    p95: str
+    p99: str
+    span: Span
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A request in a table; ``id`` is empty where it cannot be looked up."""
+
+    id: str
+    age: str
+    clock: str
+    request: str
+    route: str
+    status: int
+    failed: bool
+    elapsed: str
+    heat: str
+    outcome: str
+    source: str
+    key: str
+    generated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTab:
+    """A choice of the window of time."""
+
+    name: str
+    label: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything the first page shows.
+
+    Attributes:
+        covers_all: whether all workers' requests are shown, rather than this one's.
+        scope: the same in words.
+        verdict: state of the whole service in words; ``status`` names its look.
+        generated: whether any request of the window was made by a replay.
+    """
+
+    status: str
+    verdict: str
+    updated: str
+    covers_all: bool
+    scope: str
+    window: str
+    window_label: str
+    tabs: tuple[WindowTab, ...]
+    figures: tuple[Figure, ...]
+    chart: LatencyChart
+    heatmap: Heatmap
+    ratio: HitRatio
+    series: tuple[SeriesRow, ...]
+    scale: tuple[GridLine, ...]
+    topology: Topology
+    requests: tuple[RequestRow, ...]
+    generated: bool
+
+
+_VERDICTS = {
+    "healthy": "All servers answer",
+    "degraded": "Working, but not with everything",
+    "unhealthy": "Cold pages cannot be answered",
+}
+
+
+def build_overview(
+    *,
+    samples: Sequence[Sample],
+    window: Window,
+    health: Health,
+    gateway: Gateway,
+    descriptions: Mapping[str, Description | None],
+) -> Overview:
+    """Prepare the page; ``samples`` are recent requests, newest first."""
+    now = time()
+    decades = decades_of([histogram.percentile(99) for histogram in window.series.values()])
+    return Overview(
+        status=health.status.value,
+        verdict=_VERDICTS[health.status.value],
+        updated=f"{health.at:%H:%M:%S} UTC",
+        covers_all=window.covers_all,
+        scope="Requests of all workers" if window.covers_all else "Requests of this worker only",
+        window=window.size.name,
+        window_label=window.size.label,
+        tabs=tuple(WindowTab(each.name, each.label, each.name == window.size.name) for each in WINDOWS.values()),
+        figures=_figures(window),
+        chart=latency_chart(samples[:SLOTS], now=now),
+        heatmap=build_heatmap(window),
+        ratio=_ratio(window.outcomes()),
+        series=_series(window, decades),
+        scale=scale_lines(decades),
+        topology=build_topology(samples, health, gateway, descriptions),
+        requests=tuple(request_row(sample, now) for sample in samples[:_TABLE_ROWS]),
+        generated=bool(window.sums.get("generated")),
+    )
+
+
+def _figures(window: Window) -> tuple[Figure, ...]:
+    everything = window.all
+    total = everything.total
+    seconds = window.counted_seconds
+    saved_s = sum(window.amounts("saved_us").values()) / 1e6
+    spent_s = window.sums.get("mongodb|us", 0) / 1e6
+    percentiles = tuple(
+        Figure(f"p{percent}", *_split(format_ms(everything.percentile(percent)) if total else "–"), note)
+        for percent, note in ((50, "half were quicker"), (95, "1 of 20 was slower"), (99, "1 of 100 was slower"))
+    )
+    errors = window.sums.get("errors", 0)
+    return (
+        Figure("Requests", *_split(format_rate(total / seconds)), f"{total:,} in {format_age(seconds)}"),
+        *percentiles,
+        Figure(
+            "Loading saved", *_split(format_long(saved_s)), f"by hits; MongoDB took {format_long(spent_s)} for the rest"
+        ),
+        Figure("Errors", f"{errors:,}", "", "answers with status 500 and above"),
+    )
+
+
+def _split(text: str) -> tuple[str, str]:
+    number, _, unit = text.partition(" ")
+    return number, unit
+
+
+def _ratio(counts: Mapping[str, int]) -> HitRatio:
+    total = sum(counts.values())
+    share = 100 * (hit_ratio(counts) or 0.0)
+    hits = sum(count for name, count in counts.items() if is_hit(name))
+    parts = (
+        (_OUTCOME_LABELS[outcome], heat_of(outcome).value, f"{counts[outcome.value]:,}")
+        for outcome in Outcome
+        if counts.get(outcome.value)
+    )
+    return HitRatio(
+        percent=f"{share:.1f}" if total else "–",
+        share=round(share, 1),
+        counts=f"{hits:,} of {total:,} requests with a cached read" if total else "Nothing counted",
+        parts=tuple(parts),
+    )
+
+
+_OUTCOME_LABELS = {
+    Outcome.L1_HIT: "Process memory",
+    Outcome.REDIS_HIT: "Redis",
+    Outcome.NEGATIVE_HIT: "Known absent",
+    Outcome.STALE: "Stale copy",
+    Outcome.STALE_ON_ERROR: "Stale, loader failed",
+    Outcome.WAITED: "Waited",
+    Outcome.MISS: "Miss",
+    Outcome.BYPASS: "Bypass",
+}
+
+
+def _series(window: Window, decades: int) -> tuple[SeriesRow, ...]:
+    ranked = sorted(window.series.items(), key=lambda item: (item[0][0], item[1].percentile(50)))
+    return tuple(_series_row(route, source, histogram, window, decades) for (route, source), histogram in ranked)
+
+
+def _series_row(route: str, source: str, histogram: Histogram, window: Window, decades: int) -> SeriesRow:
+    p50, p95, p99 = (histogram.percentile(percent) for percent in (50, 95, 99))
+    return SeriesRow(
+        route=route,
+        source=source_label(source) if source else "No cached read",
+        heat=heat_of_source(source).value,
+        count=f"{histogram.total:,}",
+        rate=format_rate(histogram.total / window.counted_seconds),
+        p50=format_ms(p50),
+        p95=format_ms(p95),
+        p99=format_ms(p99),
+        span=percentile_span(p50, p95, p99, decades=decades),
+        href=f"route={route}&source={source or 'none'}",
+    )
+
+
+def request_row(sample: Sample, now: float) -> RequestRow:
+    """Return a request as a row of a table."""
+    outcome = Outcome(sample.outcome) if sample.outcome else None
+    heat = heat_of(outcome)
+    return RequestRow(
+        id=sample.id,
+        age=format_age(max(now - sample.at, 0)),
+        clock=clock_text(sample.at),
+        request=f"{sample.method} {sample.path}",
+        route=sample.route,
+        status=sample.status,
+        failed=sample.status >= 500,
+        elapsed=format_ms(sample.elapsed_ms),
+        heat=heat.value,
+        outcome=heat_label(heat),
+        source=source_label(sample.source) if sample.source else "–",
+        key=sample.key or "–",
+        generated=sample.generated,
+    )
+
+
+def clock_text(moment: float) -> str:
+    """Return a time of day in UTC with milliseconds."""
+    return f"{datetime.fromtimestamp(moment, UTC):%H:%M:%S.%f}"[:-3]

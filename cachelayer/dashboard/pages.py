@@ -1,0 +1,59 @@
+"""What all pages of the dashboard share: who may change something, how a page is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
+
+from cachelayer.compression import compressed
+from cachelayer.trace import span
+
+View = Callable[..., HttpResponse]
+
+
+def is_update(request: HttpRequest) -> bool:
+    """Tell whether HTMX asks for a part of the page; going back in history asks for the whole."""
+    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+def is_staff(request: HttpRequest) -> bool:
+    """Tell whether staff is asking, without looking at the session of somebody who has none."""
+    from django.conf import settings
+
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return False
+    return bool(getattr(request.user, "is_staff", False))
+
+
+def staff_only(view: View) -> View:
+    """Let staff in, send strangers to sign in, refuse everybody else."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            if is_update(request):
+                raise PermissionDenied
+            response: HttpResponse = redirect_to_login(request.get_full_path())
+            return response
+        if not getattr(request.user, "is_staff", False):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def page_response(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """Render a page or a part of one; nobody keeps it."""
+    with span("render"):
+        body = render_to_string(template, {"may_change": is_staff(request), **context}, request)
+    response = HttpResponse(body, status=status)
+    response["Cache-Control"] = "no-store"
+    patch_vary_headers(response, ("HX-Request", "HX-History-Restore-Request"))
+    return compressed(request, response)

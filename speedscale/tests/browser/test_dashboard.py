@@ -1,0 +1,110 @@
+"""The dashboard in a browser: what happened a moment ago is there, explained, and moves nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from speedscale.tests.browser.site import Site
+from speedscale.tests.browser.visitor import Visitor
+
+
+def test_searching_twice_lights_the_way_of_a_miss_and_then_of_a_hit(
+    arrive: Callable[..., Visitor], site: Site, visitor: Visitor
+) -> None:
+    watcher = arrive(site).open("/dashboard/")
+    for answered, words in (("MongoDB", "answered"), ("Process memory|Redis", "answered")):
+        visitor.page.request.get(f"{site.url}/api/search?query=lit+on+the+topology")
+        request = watcher.locator(".way__request")
+        expect(request).to_contain_text("lit", timeout=4000)
+        lit = watcher.locator(".way__station--answered")
+        expect(lit).to_contain_text(re.compile(answered), timeout=4000)
+        expect(lit).to_contain_text(words)
+
+
+def test_a_bar_leads_to_the_waterfall_of_its_request_and_mongodb_explains_its_plan(visitor: Visitor) -> None:
+    visitor.open("/search?q=waterfall+keyboard")
+    page = visitor.open("/dashboard/history/?outcome=miss")
+    expect(page.locator(".data--requests")).to_contain_text("waterfall", timeout=100)
+    page.locator(".data--requests a", has_text="waterfall").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("waterfall+keyboard")
+    expect(page.locator(".data--waterfall")).to_contain_text("MongoDB find products")
+    expect(page.locator(".banner--note")).to_contain_text("A hit would have saved about")
+    page.get_by_role("link", name="Explain").click()
+    facts = page.locator("#request-commands .command__facts").first
+    expect(facts).to_contain_text("Documents examined")
+    expect(facts).to_contain_text("IXSCAN")
+
+
+def test_marks_of_the_charts_are_told_by_keyboard(visitor: Visitor) -> None:
+    visitor.open("/search?q=keyboard+readout")
+    visitor.open("/search?q=keyboard+readout")
+    page = visitor.open("/dashboard/")
+    page.locator("[data-bars] a").last.focus()
+    readout = page.locator("[data-bar-readout]")
+    newest = readout.inner_text()
+    page.keyboard.press("ArrowLeft")
+    expect(readout).not_to_have_text(newest)
+    expect(readout).to_contain_text(" ms ")
+    page.locator("[data-heatmap]").focus()
+    expect(page.locator("[data-heat-readout]")).to_contain_text("UTC")
+
+
+def test_the_inspector_shows_a_search_and_its_time_running_down(visitor: Visitor) -> None:
+    visitor.open("/search?q=gaming")
+    page = visitor.open("/dashboard/keys/")
+    page.get_by_label("Begins with").fill("search:gaming")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="search:gaming", exact=True).click()
+    figure = page.locator(".ring__figure")
+    dash = page.locator(".ring__left")
+    before = float((dash.get_attribute("stroke-dasharray") or "").split()[0])
+    expect(figure).to_be_visible()
+    expect(dash).not_to_have_attribute("stroke-dasharray", re.compile(rf"^{before:.1f} "), timeout=8000)
+    assert float((dash.get_attribute("stroke-dasharray") or "").split()[0]) < before
+    expect(page.locator(".payload")).to_contain_text('"data"')
+
+
+def test_the_slider_predicts_without_a_reload(visitor: Visitor) -> None:
+    visitor.open("/search?q=slider")
+    visitor.open("/search?q=slider")
+    page = visitor.open("/dashboard/costs/?kind=search")
+    slider = page.get_by_role("slider")
+    expect(slider).to_be_visible()
+    page.evaluate("window.stillTheSamePage = true")
+    slider.focus()
+    slider.press("Home")
+    expect(page.locator(".ttl__table")).to_contain_text("With 1 s")
+    assert page.evaluate("window.stillTheSamePage")
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_nothing_moves_while_the_dashboard_refreshes(arrive: Callable[..., Visitor], site: Site, width: int) -> None:
+    visitor = arrive(site, viewport={"width": width, "height": 900})
+    page = visitor.open("/dashboard/")
+    for number in range(3):
+        with page.expect_response(re.compile(r"/dashboard/\?window=")):
+            arrive(site).open(f"/search?q=refresh+{number}")
+    assert visitor.layout_shift == 0
+
+
+def test_everything_is_there_without_javascript(arrive: Callable[..., Visitor], site: Site) -> None:
+    plain = arrive(site, java_script_enabled=False)
+    plain.open("/search?q=plain+dashboard")
+    page = plain.open("/dashboard/")
+    page.get_by_role("link", name="1 hour").click()
+    expect(page.locator(".heatmap__cells a").first).to_be_attached()
+    page.locator(".heatmap__cells a").first.click(force=True)
+    expect(page.get_by_role("heading", level=1)).to_have_text("History")
+    expect(page.locator(".data--requests tbody a").first).to_be_visible()
+    page.locator(".data--requests tbody a").first.click()
+    expect(page.get_by_role("heading", name="Waterfall")).to_be_visible()
+    plain.open("/dashboard/keys/?prefix=search:plain")
+    page.get_by_role("link", name="search:plain dashboard", exact=True).click()
+    expect(page.locator(".ring__figure")).to_be_visible()
+    plain.open("/dashboard/costs/")
+    page.get_by_role("button", name="Predict").click()
+    expect(page.get_by_role("heading", name="Another time to live")).to_be_visible()
