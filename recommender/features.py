@@ -76,11 +76,6 @@ def product_features(product: Product) -> Iterator[Feature]:
         yield Feature(feature.token, "")
 
 
-def token_line(product: Product) -> str:
-    """Return the tokens of a product as one line, in which white space separates them."""
-    return " ".join([feature.token for feature in product_features(product)])
-
-
 def _words(text: str) -> Iterator[Feature]:
     for token in tokens(text):
         if token.term not in _STOPWORDS and (len(token.term) > 1 or token.term.isdigit()):

@@ -24,7 +24,7 @@ from catalog import mongo
 from catalog.tests.factories import draft, store
 from recommender import repository
 from recommender.artefacts import BadArtefact, directory_of, load_artefact
-from recommender.features import token_line
+from recommender.features import product_features
 from recommender.lock import LockLost, TrainingLock
 from recommender.models import ModelRefused, TrainingRunning, UnknownModel
 from recommender.repository import LOCKS, MODEL_TERMS, MODELS, SIMILAR
@@ -187,7 +187,8 @@ def test_the_artefact_gives_the_vectors_that_were_trained(trained: Trained) -> N
 
     vectoriser, weights = load_artefact(trained.manifest)
     products = list(stream_products())
-    matrix = transform_lines(vectoriser, weights, [token_line(product) for product in products])
+    lines = [" ".join([feature.token for feature in product_features(product)]) for product in products]
+    matrix = transform_lines(vectoriser, weights, lines)
     assert matrix.shape == (15, trained.manifest.parameters["terms"])
     lengths = np.sqrt(matrix.multiply(matrix).sum(axis=1))
     assert np.allclose(lengths, 1, atol=1e-5)
