@@ -108,7 +108,7 @@ def peek_local(key: str) -> Cached | None:
     """Return the value if this process holds it in L1, fresh; asks nobody else."""
     if not bus.is_connected:
         return None
-    stored = local.get(key)
+    stored = local.get(key, may_fetch=False)
     if stored is None or stored.envelope.absent or state_of(stored.envelope, bus.snapshot()) is not State.FRESH:
         return None
     hot_keys.note(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -11,18 +12,34 @@ from cachetools import TLRUCache
 T = TypeVar("T")
 
 
+_CLAIM_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    value: T
+    size: int
+    kept_seconds: float
+    due_at: float
+
+
 class LocalCache(Generic[T]):
     """Thread-safe, least recently used out first, each entry with a time to live of its own.
 
     Args:
         max_bytes: sum of the sizes given to :meth:`put` that may be held.
+        grace_seconds: how long an entry may outlive its time while one reader fetches it anew: only that one misses.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, *, grace_seconds: float = 0.0) -> None:
         self._lock = threading.Lock()
         self._epoch = 0
-        self._entries: TLRUCache[str, tuple[T, int, float]] = TLRUCache(
-            max_bytes, ttu=lambda _key, entry, now: now + entry[2], timer=monotonic, getsizeof=lambda entry: entry[1]
+        self._grace_seconds = grace_seconds
+        self._entries: TLRUCache[str, _Entry[T]] = TLRUCache(
+            max_bytes,
+            ttu=lambda _key, entry, now: now + entry.kept_seconds,
+            timer=monotonic,
+            getsizeof=lambda entry: entry.size,
         )
 
     @property
@@ -30,11 +47,23 @@ class LocalCache(Generic[T]):
         """A number that changes with every invalidation; read it before reading what is to be :meth:`put`."""
         return self._epoch
 
-    def get(self, key: str) -> T | None:
-        """Return the value, or ``None`` when it is absent or its time is over."""
+    def get(self, key: str, *, may_fetch: bool = True) -> T | None:
+        """Return the value, or ``None`` when it is absent or its time is over.
+
+        Args:
+            may_fetch: whether the caller, when told ``None``, gets the value from elsewhere and puts it here. Where
+                there is a grace, others are given the old value meanwhile.
+        """
         with self._lock:
             entry = self._entries.get(key)
-        return entry[0] if entry is not None else None
+            if entry is None:
+                return None
+            now = monotonic()
+            if now < entry.due_at:
+                return entry.value
+            if may_fetch:
+                entry.due_at = now + _CLAIM_SECONDS
+            return None
 
     def put(self, key: str, value: T, *, size: int, ttl_seconds: float, epoch: int | None = None) -> bool:
         """Keep ``value`` for ``ttl_seconds`` and tell whether it was kept.
@@ -45,7 +74,8 @@ class LocalCache(Generic[T]):
         with self._lock:
             if size > self._entries.maxsize or (epoch is not None and epoch != self._epoch):
                 return False
-            self._entries[key] = (value, size, ttl_seconds)
+            due_at = monotonic() + ttl_seconds
+            self._entries[key] = _Entry(value, size, ttl_seconds + self._grace_seconds, due_at)
             return True
 
     def discard(self, *keys: str) -> None:

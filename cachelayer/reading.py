@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from time import monotonic, perf_counter, sleep
 from typing import Any
 
@@ -16,13 +17,16 @@ from cachelayer.flights import FlightTimeout
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
 from cachelayer.redis import RedisUnavailable, value_key
-from cachelayer.runtime import absences, bus, flights, hot_keys, local, refresher
-from cachelayer.trace import span
+from cachelayer.runtime import absences, bus, flights, hot_keys, local, redis_reads, refresher
+from cachelayer.trace import current_trace, span
 from cachelayer.values import State, Stored, now_ms, state_of, unwrapped, wrapped
 
 HOT_FACTOR = 5
 """How much longer the hottest keys stay in L1."""
 _STALE_LOCAL_SECONDS = 0.1
+_SHARED_READ_SECONDS = 0.5
+_EARLY_LOADS = 2.0
+_EARLY_SHARE = 0.25
 _FIRST_POLL_SECONDS = 0.005
 _LAST_POLL_SECONDS = 0.05
 
@@ -45,12 +49,28 @@ class Read:
         if bus.is_in_doubt:
             return self._join(self._load_without_redis)
         try:
-            stored = read_redis(self._key)
+            found = self._from_redis(epoch)
         except RedisUnavailable:
             return self._join(self._load_without_redis)
-        if stored is not None and (usable := self.usable(stored, epoch)) is not None:
-            return usable
-        return self._join(self._load_under_lease)
+        return found or self._join(self._load_under_lease)
+
+    def _from_redis(self, epoch: int) -> tuple[Outcome, Stored] | None:
+        if self._policy.local_seconds <= 0:
+            return self._ask_redis(epoch)
+        # When a hot value leaves L1, all threads miss it at once: one of them asks Redis for all.
+        try:
+            return redis_reads.join(self._key, partial(self._ask_redis, epoch), wait_seconds=_SHARED_READ_SECONDS)[0]
+        except FlightTimeout:
+            return self._ask_redis(epoch)
+        except RedisUnavailable as error:
+            trace = current_trace()
+            if error.is_away and trace is not None:
+                trace.redis_failed = True  # This thread has waited as well as the one that asked.
+            raise
+
+    def _ask_redis(self, epoch: int) -> tuple[Outcome, Stored] | None:
+        stored = read_redis(self._key)
+        return None if stored is None else self.usable(stored, epoch)
 
     def from_local(self) -> tuple[Outcome, Stored] | None:
         bus.ensure_started()
@@ -72,7 +92,7 @@ class Read:
         match state_of(stored.envelope, bus.snapshot()):
             case State.FRESH:
                 if self._is_due_early(stored.envelope):
-                    refresher.submit(self._key, self._refresh)
+                    refresher.submit(self._key, partial(self._refresh, stored.envelope.created_ms))
                 self._keep_locally(stored, epoch)
                 return _absent_or(Outcome.REDIS_HIT, stored)
             case State.STALE:
@@ -85,7 +105,7 @@ class Read:
         return None
 
     def _serve_stale(self, stored: Stored) -> tuple[Outcome, Stored]:
-        refresher.submit(self._key, self._refresh)
+        refresher.submit(self._key, partial(self._refresh, stored.envelope.created_ms))
         failed = refresher.has_failed(self._key)
         return (Outcome.STALE_ON_ERROR if failed else Outcome.STALE), stored
 
@@ -151,9 +171,16 @@ class Read:
             loaded = self._loader()
         return wrapped(loaded, self._policy, generations, load_ms=(perf_counter() - started) * 1000)
 
-    def _refresh(self) -> None:
-        """Load again, behind the scenes, unless another process is doing so."""
-        token = leases.acquire(self._key, seconds=self._policy.lease_seconds)
+    def _refresh(self, created_ms: int) -> None:
+        """Load again, behind the scenes, unless another process is doing so or has done so since ``created_ms``."""
+        epoch = local.epoch
+        token, raw = leases.acquire_and_read(self._key, seconds=self._policy.lease_seconds)
+        stored = unwrapped(raw)
+        if stored is not None and self._is_newer(stored.envelope, created_ms):
+            self._keep_locally(stored, epoch)
+            if token is not None:
+                leases.release(self._key, token)
+            return
         if token is None:
             return
         try:
@@ -162,6 +189,10 @@ class Read:
             # The absence has been stored, or the old value is to go at once rather than at its hard expiry.
             if self._policy.negative_seconds <= 0:
                 bus.announce(keys=(self._key,))
+
+    @staticmethod
+    def _is_newer(envelope: Envelope, created_ms: int) -> bool:
+        return envelope.created_ms > created_ms and state_of(envelope, bus.snapshot()) is State.FRESH
 
     def remember_absence(self, token: str, epoch: int) -> None:
         if self._policy.negative_seconds <= 0 or not absences.take():
@@ -193,7 +224,9 @@ class Read:
         if self._policy.early <= 0 or envelope.absent:
             return False
         ahead_ms = envelope.load_ms * self._policy.early * -math.log(1.0 - random.random())
-        return now_ms() + ahead_ms >= envelope.soft_ms
+        # The rule is made for few readers. Of thousands, one would always draw a number that renews a value at once.
+        longest_ms = min(_EARLY_LOADS * envelope.load_ms, _EARLY_SHARE * (envelope.soft_ms - envelope.created_ms))
+        return now_ms() + min(ahead_ms, longest_ms) >= envelope.soft_ms
 
 
 def read_redis(key: str) -> Stored | None:

@@ -25,7 +25,15 @@ _NEEDS_ESCAPE = frozenset("{}%")
 
 
 class RedisUnavailable(Exception):
-    """Redis did not answer in time or refused the command; callers go on without it."""
+    """Redis did not answer in time or refused the command; callers go on without it.
+
+    Attributes:
+        is_away: whether no server answered, so that asking again in the same request would only cost another wait.
+    """
+
+    def __init__(self, reason: str, *, is_away: bool = False) -> None:
+        super().__init__(reason)
+        self.is_away = is_away
 
 
 def namespaced(key: str) -> str:
@@ -77,7 +85,7 @@ def run(operation: Callable[[Any], T], *, name: str = "redis") -> T:
         breaker.record_failure(_reason(error))
         if trace is not None:
             trace.redis_failed = True
-        raise RedisUnavailable(_reason(error)) from error
+        raise RedisUnavailable(_reason(error), is_away=True) from error
     except redis.RedisError as error:
         # The server is there but refuses (out of memory, read-only): this call fails, the circuit stays.
         if _READ_ONLY in str(error):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cachelayer.values import Stored
 
 L1_BYTES = 32 * 1024 * 1024
+L1_GRACE_SECONDS = 0.25
+"""How much longer than its policy says a value may stay in L1 while one thread asks Redis for it again."""
 ABSENCES_PER_SECOND = 100
 """How many "does not exist" a process may store in a second, so that guessed ids cannot fill Redis."""
 
@@ -37,9 +39,10 @@ class Allowance:
         return self._used <= self._per_second
 
 
-local: LocalCache[Stored] = LocalCache(L1_BYTES)
+local: LocalCache[Stored] = LocalCache(L1_BYTES, grace_seconds=L1_GRACE_SECONDS)
 bus = InvalidationBus(local)
 flights: Flights[tuple[Outcome, Stored]] = Flights()
+redis_reads: Flights[tuple[Outcome, Stored] | None] = Flights()
 refresher = Refresher()
 hot_keys = HotKeys()
 absences = Allowance(ABSENCES_PER_SECOND)

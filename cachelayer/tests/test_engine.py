@@ -13,16 +13,17 @@ import orjson
 import pytest
 from django_redis import get_redis_connection
 
-from cachelayer import engine, leases
+from cachelayer import engine, leases, reading
 from cachelayer.absence import Absent
 from cachelayer.engine import Loaded, get_or_load, get_or_load_many, invalidate, invalidate_everything
 from cachelayer.envelope import Envelope
+from cachelayer.local import LocalCache
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
 from cachelayer.redis import namespaced
 from cachelayer.runtime import Allowance
 from cachelayer.trace import tracing
-from cachelayer.values import undecodable
+from cachelayer.values import now_ms, undecodable
 
 POLICY = Policy("test", soft_seconds=60, hard_seconds=600, jitter=0, early=0, negative_seconds=10)
 NO_L1 = replace(POLICY, local_seconds=0)
@@ -196,15 +197,67 @@ def test_while_the_loader_fails_the_old_value_says_so_until_it_works_again() -> 
     wait_for(lambda: get_or_load("k", SHORT, loader).value == "new")
 
 
-def test_a_dear_value_is_refreshed_before_its_soft_expiry() -> None:
-    loader = Loader("old", seconds=0.05)
-    eager = replace(NO_L1, soft_seconds=0.6, early=8.0)
+@pytest.mark.parametrize(("left_ms", "is_due"), [(150, True), (300, False), (900, False), (-10, True)])
+def test_a_dear_value_is_due_within_two_loads_of_its_expiry_however_often_it_is_read(
+    left_ms: int, is_due: bool
+) -> None:
+    eager = reading.Read("k", replace(POLICY, early=100.0), Loader())
+    now = now_ms()
+    envelope = Envelope(b"1", created_ms=now - 9000, soft_ms=now + left_ms, hard_ms=now + 60_000, load_ms=100.0)
+    assert sum(eager._is_due_early(envelope) for _ in range(1000)) > 900 or not is_due
+    assert is_due or not any(eager._is_due_early(envelope) for _ in range(1000))
+
+
+def test_a_value_that_is_due_early_is_refreshed_behind_the_scenes() -> None:
+    loader = Loader("old", seconds=0.1)
+    eager = replace(NO_L1, soft_seconds=1.0, early=100.0)
     get_or_load("k", eager, loader)
-    deadline = monotonic() + 0.5
-    while loader.calls == 1 and monotonic() < deadline:
-        assert outcome_of("k", loader, eager) is Outcome.REDIS_HIT
-        sleep(0.005)
+    loaded_at = monotonic()
+    wait_for(lambda: get_or_load("k", eager, loader) and loader.calls == 2)
+    assert monotonic() - loaded_at > 0.7
+
+
+def test_what_another_process_has_just_refreshed_is_not_loaded_again() -> None:
+    loader = Loader()
+    read = reading.Read("k", NO_L1, loader)
+    get_or_load("k", NO_L1, loader)
+    stored = reading.read_redis("k")
+    assert stored is not None
+    read._refresh(stored.envelope.created_ms - 1)
+    assert loader.calls == 1
+    read._refresh(stored.envelope.created_ms)
     assert loader.calls == 2
+
+
+def test_of_many_threads_that_find_a_hot_value_gone_from_l1_one_asks_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    read_redis = reading.read_redis
+
+    def slow_read(key: str) -> Any:
+        asked.append(key)
+        sleep(0.05)
+        return read_redis(key)
+
+    get_or_load("k", POLICY, Loader())
+    engine.clear_local()
+    monkeypatch.setattr(reading, "read_redis", slow_read)
+    with ThreadPoolExecutor(30) as pool:
+        outcomes = list(pool.map(lambda _: outcome_of("k", Loader()), range(30)))
+    assert asked == ["k"]
+    assert set(outcomes) <= {Outcome.REDIS_HIT, Outcome.L1_HIT}
+
+
+def test_while_one_thread_renews_a_value_in_l1_the_others_do_not_wait() -> None:
+    cache: LocalCache[str] = LocalCache(1000, grace_seconds=5)
+    cache.put("k", "old", size=1, ttl_seconds=0.02)
+    wait_for(lambda: cache.get("k", may_fetch=False) is None)
+    assert cache.get("k") is None, "the first fetches it"
+    assert [cache.get("k"), cache.get("k")] == ["old", "old"]
+    wait_for(lambda: cache.get("k") is None)  # It did not come back, so another one tries.
+    cache.put("k", "new", size=1, ttl_seconds=5)
+    assert cache.get("k") == "new"
+    cache.discard("k")
+    assert cache.get("k") is None
 
 
 def test_threads_that_want_an_absent_value_share_one_load() -> None:
