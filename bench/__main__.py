@@ -20,6 +20,7 @@ from bench.result import Result
 _MODULES = {
     "serving": ("P1", "P2"),
     "cache": ("P7", "P8"),
+    "freshness": ("freshness",),
     "seeding": ("P9",),
     "recommending": ("P10", "P11"),
     "browser": ("P15",),

@@ -181,7 +181,8 @@ class InvalidationBus:
         while not stopping.is_set():
             try:
                 self._follow(stopping)
-            except (redis.RedisError, OSError, *AWAY):
+            except (redis.RedisError, OSError, ValueError, *AWAY):
+                # Rubbish under the channel's keys must not end the thread either: L1 would go on without it.
                 self._lost = self._lost or self._connected.is_set()
                 self._connected.clear()
                 self._local.clear()

@@ -1,16 +1,79 @@
-"""Another process that keeps reading a product, its API answer and a search, and tells when each shows a change.
+"""An edit in one process, read in another: how long the old state is seen there after the edit was acknowledged.
 
-Every line that it writes is what was read, the stock that it showed, and when the last read began that showed it.
+Run as a program, this is the other process: it keeps reading a product, its API answer, its page and a search. Every
+line that it writes is what was read, the stock that it showed, and when the last read began that showed it.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import sleep, time
+from time import monotonic, sleep, time
+from typing import Any
 
 import django
+
+FIRST_STOCK = 1000
+_PAUSE_SECONDS = 0.04
+
+
+def measure_staleness(product_id: str, query: str, *, edits: int, report: Path) -> dict[str, list[float]]:
+    """Edit here while another process reads; return how long each edit was not seen there (ms, ascending), by reader.
+
+    Args:
+        product_id: a product of version 1 with :data:`FIRST_STOCK` pieces.
+        query: finds that product first.
+        report: a file for what the other process has to say.
+    """
+    from django.conf import settings
+
+    from catalog.services.editing import change_product
+
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "speedscale.settings", "DEBUG": "true"}
+    arguments = [product_id, query, str(FIRST_STOCK + edits), str(report)]
+    command = [sys.executable, "-m", "catalog.tests.edit_freshness", *arguments]
+    reader = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment)
+    try:
+        _wait_for(report.with_suffix(".begun").exists)
+        acknowledged: dict[int, float] = {}
+        for version in range(1, edits + 1):
+            stock = FIRST_STOCK + version
+            change_product(product_id=product_id, expected_version=version, changes={"stock": stock})
+            acknowledged[stock] = time()
+            sleep(_PAUSE_SECONDS)
+        status = reader.wait(timeout=60)
+        if status:
+            raise RuntimeError(f"the reading process ended with status {status}")
+    finally:
+        reader.kill()
+        reader.wait()
+    return _stale_ms(report.read_text(), acknowledged)
+
+
+def _stale_ms(report: str, acknowledged: dict[int, float]) -> dict[str, list[float]]:
+    """Return, for what was read, how long after each edit's acknowledgement a read began that showed an older state."""
+    shown: dict[str, list[tuple[int, float]]] = {}
+    for line in report.splitlines():
+        name, stock, began_at = line.split()
+        shown.setdefault(name, []).append((int(stock), float(began_at)))
+    return {
+        name: sorted(
+            max(0.0, *(1000 * (began_at - moment) for older, began_at in reads if older < stock))
+            for stock, moment in acknowledged.items()
+        )
+        for name, reads in shown.items()
+    }
+
+
+def _wait_for(condition: Callable[[], Any]) -> None:
+    deadline = monotonic() + 60
+    while not condition():
+        if monotonic() > deadline:
+            raise RuntimeError("the other process does not read")
+        sleep(0.01)
 
 
 def main(product_id: str, query: str, last_stock: int, report: Path) -> None:
