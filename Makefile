@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test lint bench bench-full screenshots system-packages clean
+.PHONY: help install install-dev run test drill lint bench bench-full screenshots system-packages clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -17,6 +17,9 @@ run: install ## Start MongoDB, Redis and the web server; print the URL; Ctrl-C s
 
 test: install-dev system-packages ## Run the whole suite against real servers, browser tests included
 	@$(PY) -m pytest -n $(TEST_WORKERS)
+
+drill: install-dev system-packages ## Let servers fail ten times over and count what was lost (some minutes)
+	@$(PY) -m pytest -n 0 -m drill -o addopts="--strict-markers --strict-config -ra --import-mode=importlib"
 
 lint: install-dev ## Check style, types, import contracts, templates, production settings, known vulnerabilities
 	$(PY) -m ruff check .

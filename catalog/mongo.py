@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -113,16 +113,24 @@ def _connect(*, bounded: bool) -> MongoClient[dict[str, Any]]:
         raise CatalogUnavailable(
             "No MongoDB is known: run `manage.py up` in another terminal, or set MONGO_URI (and REDIS_URL)."
         )
-    patience_ms = settings.MONGO_TIMEOUT_MS if bounded else 5000
-    # Without a limit, threads would queue up for a free connection for as long as MongoDB hangs.
-    options: dict[str, Any] = {"serverSelectionTimeoutMS": patience_ms, "waitQueueTimeoutMS": patience_ms}
     if bounded:
-        options |= {"timeoutMS": settings.MONGO_TIMEOUT_MS, "connectTimeoutMS": settings.MONGO_TIMEOUT_MS}
+        return connect_for_requests([_CommandSpans(), pool])
+    return MongoClient(
+        settings.MONGO_URI, appname="speedscale-command", serverSelectionTimeoutMS=5000, waitQueueTimeoutMS=5000
+    )
+
+
+def connect_for_requests(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]]:
+    """Return a new client with the bounds that requests have; the caller closes it."""
     return MongoClient(
         settings.MONGO_URI,
-        appname="speedscale" if bounded else "speedscale-command",
-        event_listeners=[_CommandSpans(), pool] if bounded else [],
-        **options,
+        appname="speedscale",
+        event_listeners=listeners,
+        serverSelectionTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        # Without a limit, threads would queue up for a free connection for as long as MongoDB hangs.
+        waitQueueTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        timeoutMS=settings.MONGO_TIMEOUT_MS,
+        connectTimeoutMS=settings.MONGO_TIMEOUT_MS,
     )
 
 

@@ -6,6 +6,7 @@ One node is enough for change streams and transactions, so that development has 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,36 +36,47 @@ def mongod_binary() -> Path:
     )
 
 
-class MongodServer(ServerProcess):
-    """A ``mongod`` that is the primary of its own replica set once the constructor returns."""
+class MongodProcess(ServerProcess):
+    """A ``mongod`` that answers once the constructor returns; whether its set exists is the business of others."""
 
     stop_seconds = 60.0
     """It writes a checkpoint first, which takes time after many writes."""
 
-    def __init__(self, directory: Path, *, port: int | None = None, cache_mb: int = 512) -> None:
-        """Start the server and wait until it takes writes.
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        replica_set: str,
+        port: int | None = None,
+        cache_mb: int = 256,
+        arguments: Sequence[str | Path] = (),
+    ) -> None:
+        """Start the server and wait until it answers.
 
         Args:
             directory: where its data and its log lie; created when missing.
+            replica_set: the name of its set.
             port: where it listens on loopback; by default the one it had last time, else a free one.
             cache_mb: size of the WiredTiger cache in MiB, at least 256.
+            arguments: further ones for the command line, such as ``--shardsvr``.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or lasting_port(directory)
-        self.uri = f"mongodb://127.0.0.1:{self.port}/?replicaSet={REPLICA_SET}"
-        super().__init__("mongod", self._command(directory, cache_mb), log=directory / "mongod.log")
+        self.host = f"127.0.0.1:{self.port}"
+        self._asks_for_passwords = "--keyFile" in arguments
+        command = [*self._command(directory, replica_set, cache_mb), *arguments]
+        super().__init__("mongod", command, log=directory / "mongod.log")
         # After a crash it replays its journal before it answers, which takes time with much data.
         self.wait_until(self.answers, timeout_seconds=120)
-        self.wait_until(self._is_primary, timeout_seconds=60)
 
-    def _command(self, directory: Path, cache_mb: int) -> list[str | Path]:
+    def _command(self, directory: Path, replica_set: str, cache_mb: int) -> list[str | Path]:
         return [
             mongod_binary(),
             *("--dbpath", directory, "--port", str(self.port), "--bind_ip", "127.0.0.1"),
-            *("--replSet", REPLICA_SET, "--oplogSize", "512"),
+            *("--replSet", replica_set, "--oplogSize", "512"),
             *("--wiredTigerCacheSizeGB", f"{max(cache_mb, 256) / 1024:.2f}"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket"),
-            # There is no other node that would need the time to take over.
+            # Nobody waits for a node that is to end: a set that is up elects another one at once.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]  # fmt: skip
 
@@ -79,6 +91,8 @@ class MongodServer(ServerProcess):
             return False
         try:
             with self.direct_client() as client:
+                if self._asks_for_passwords:
+                    return bool(client.admin.command("ping")["ok"])
                 return bool(client.admin.command("serverStatus", repl=0, metrics=0, wiredTiger=0)["pid"] == self.pid)
         except PyMongoError:
             return False
@@ -87,6 +101,16 @@ class MongodServer(ServerProcess):
         """Return the errors among mongod's JSON lines, or all lines where there are none, in words."""
         entries = [_parse(line) for line in lines]
         return [entry.text for entry in entries if entry.is_error] or [entry.text for entry in entries]
+
+
+class MongodServer(MongodProcess):
+    """A ``mongod`` that is the primary of its own replica set once the constructor returns."""
+
+    def __init__(self, directory: Path, *, port: int | None = None, cache_mb: int = 512) -> None:
+        """Start the server and wait until it takes writes; see :class:`MongodProcess` for the arguments."""
+        super().__init__(directory, replica_set=REPLICA_SET, port=port, cache_mb=cache_mb)
+        self.uri = f"mongodb://{self.host}/?replicaSet={REPLICA_SET}"
+        self.wait_until(self._is_primary, timeout_seconds=60)
 
     def _is_primary(self) -> bool:
         try:

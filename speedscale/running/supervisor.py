@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speedscale.embedded.external import require_mongodb, require_redis
-from speedscale.embedded.mongod import MongodServer
+from speedscale.embedded.mongo_sets import MongoReplicaSet
+from speedscale.embedded.mongod import MongodProcess, MongodServer
 from speedscale.embedded.process import ServerError, ServerProcess
 from speedscale.embedded.redis import RedisServer
 from speedscale.embedded.state import Endpoints, clear_endpoints, write_endpoints
@@ -40,6 +41,7 @@ class RunOptions:
     redis_url: str
     seed: bool
     warm: int = 0
+    topology: str = "single"
 
 
 class PreparationFailed(ServerError):
@@ -58,6 +60,7 @@ class Supervisor:
         self._report = report
         self._children: list[ServerProcess] = []
         self._ended: queue.SimpleQueue[ServerProcess] = queue.SimpleQueue()
+        self._replica_set: MongoReplicaSet | None = None
         # The children must read the settings as this process did, wherever they run.
         self._env = {**os.environ, "DATA_DIR": str(options.data_dir), "PYTHONUNBUFFERED": "1"}
 
@@ -124,11 +127,21 @@ class Supervisor:
         """Return the address of the embedded MongoDB; empty where the settings name another."""
         if self._options.mongo_uri:
             return ""
+        if self._options.topology == "replicaset":
+            return self._start_replica_set()
         with self._report.step("MongoDB") as step:
             mongod = MongodServer(self._options.data_dir / "mongodb")
             self._add(mongod)
             step.text = f"MongoDB on 127.0.0.1:{mongod.port}, a replica set of one node"
         return mongod.uri
+
+    def _start_replica_set(self) -> str:
+        with self._report.step("MongoDB") as step:
+            group = self._replica_set = MongoReplicaSet(self._options.data_dir / "mongodb-replicaset")
+            for node in group.nodes:
+                self._add(node)
+            step.text = f"MongoDB on {', '.join(node.host for node in group.nodes)}, a replica set"
+        return group.uri
 
     def _start_redis(self) -> str:
         """Return the address of the embedded Redis; empty where the settings name another."""
@@ -157,7 +170,9 @@ class Supervisor:
 
     def _add(self, child: ServerProcess) -> None:
         self._children.append(child)
+        self._watch(child)
 
+    def _watch(self, child: ServerProcess) -> None:
         def tell_end() -> None:
             child.wait()
             self._ended.put(child)
@@ -165,7 +180,18 @@ class Supervisor:
         threading.Thread(target=tell_end, name=f"watch-{child.name}", daemon=True).start()
 
     def _expect_no_end(self) -> None:
-        raise ServerError(self._ended.get().explain_end())
+        """Watch until a child ends by itself; a member of the replica set is started again, as its set goes on."""
+        while True:
+            ended = self._ended.get()
+            group = self._replica_set
+            if group is None or not isinstance(ended, MongodProcess) or ended not in group.nodes:
+                raise ServerError(ended.explain_end())
+            self._report.say(f"  MongoDB on {ended.host} has ended; starting it again")
+            self._children.remove(ended)
+            # A member that ended because it cannot run fails to start, which ends everything and says why.
+            node = group.revive(ended)
+            self._children.insert(0, node)
+            self._watch(node)
 
     def _greet(self, url: str) -> None:
         say = self._report.say

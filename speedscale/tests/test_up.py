@@ -374,3 +374,25 @@ def test_something_that_takes_the_port_meanwhile_is_told(tmp_path: Path) -> None
             assert run.process.wait(60) == 1
         assert "gunicorn ended with status 1" in run.output()
         assert "already in use" in run.output()
+
+
+def test_a_replica_set_of_three_survives_its_primary_which_is_started_again(tmp_path: Path) -> None:
+    with up(tmp_path, "--no-seed", "--topology", "replicaset") as run:
+        run.wait_until_ready()
+        uri = read_endpoints(tmp_path).mongo_uri
+        client: MongoClient[dict[str, Any]] = MongoClient(uri)
+        with client:
+            assert len(client.admin.command("replSetGetConfig")["config"]["members"]) == 3
+            pid = int(client.admin.command("serverStatus")["pid"])
+            client.get_database("speedscale").get_collection("things").insert_one({"_id": 1})
+            psutil.Process(pid).kill()
+            wait_for(lambda: "has ended; starting it again" in run.output(), timeout_seconds=30)
+            wait_for(
+                lambda: all(member["health"] == 1 for member in client.admin.command("replSetGetStatus")["members"]),
+                timeout_seconds=60,
+            )
+            assert client.get_database("speedscale").get_collection("things").find_one() == {"_id": 1}
+        assert run.process.poll() is None
+        processes = run.children()
+        assert run.end() == 0
+        assert not any(process.is_running() for process in processes)

@@ -23,6 +23,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--no-seed", action="store_true", help="leave an empty catalogue empty")
         parser.add_argument(
+            "--topology",
+            choices=("single", "replicaset"),
+            default="single",
+            help="one embedded MongoDB, or a replica set of three with data of its own (default: %(default)s)",
+        )
+        parser.add_argument(
             "--warm",
             type=int,
             default=settings.WARM_CACHE,
@@ -42,6 +48,7 @@ class Command(BaseCommand):
             redis_url=settings.REDIS_URL if Env().is_set("REDIS_URL") else "",
             seed=settings.AUTO_SEED and not options["no_seed"],
             warm=options["warm"],
+            topology=options["topology"],
         )
         try:
             Supervisor(run_options, Report(self.stdout)).run()
