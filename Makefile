@@ -18,7 +18,7 @@ run: install ## Start MongoDB, Redis and the web server; print the URL; Ctrl-C s
 test: install-dev system-packages ## Run the whole suite against real servers, browser tests included
 	@$(PY) -m pytest -n $(TEST_WORKERS)
 
-drill: install-dev system-packages ## Let servers fail ten times over and count what was lost (some minutes)
+drill: install-dev system-packages ## Let servers fail under load, many times over, and count what is lost or stale (some minutes, quiet machine)
 	@$(PY) -m pytest -n 0 -m drill -o addopts="--strict-markers --strict-config -ra --import-mode=importlib"
 
 lint: install-dev ## Check style, types, import contracts, templates, production settings, known vulnerabilities

@@ -21,10 +21,13 @@ _MODULES = {
     "serving": ("P1", "P2"),
     "cache": ("P7", "P8"),
     "freshness": ("freshness",),
+    "hit_ratio": ("hit ratio",),
     "seeding": ("P9",),
     "recommending": ("P10", "P11"),
     "browser": ("P15",),
 }
+_DRILLS = {"faults": ("what visitors see of faults",)}
+"""Run only when asked for: they take minutes and measure no speed."""
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -32,12 +35,12 @@ def main() -> int:
     """Run what was asked for; the exit status is 0 when every bar is met."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--full", action="store_true", help="larger and longer runs (make bench-full)")
-    parser.add_argument("--only", nargs="+", choices=sorted(_MODULES), help="run these alone")
+    parser.add_argument("--only", nargs="+", choices=sorted({**_MODULES, **_DRILLS}), help="run these alone")
     arguments = parser.parse_args()
     console = Console()
     results: list[Result] = []
     for module in arguments.only or _MODULES:
-        console.print(f"[dim]measuring {', '.join(_MODULES[module])} ({module}) …[/dim]")
+        console.print(f"[dim]measuring {', '.join({**_MODULES, **_DRILLS}[module])} ({module}) …[/dim]")
         results += importlib.import_module(f"bench.{module}").run(full=arguments.full)
     _write(results, full=arguments.full)
     console.print(_table(results))

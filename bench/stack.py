@@ -55,25 +55,38 @@ def running_stack(*, products: int, settings: dict[str, str] | None = None) -> I
         cleanup.callback(mongod.stop)
         redis_server = RedisServer(directory / "redis")
         cleanup.callback(redis_server.stop)
-        port = free_port()
-        environment = {
-            **os.environ,
-            "MONGO_URI": mongod.uri,
-            "REDIS_URL": redis_server.url,
-            "DATA_DIR": str(directory / "data"),
-            "SECRET_KEY": "benchmark-" + "x" * 50,
-            "HTTPS": "false",
-            "PORT": str(port),
-            "WEB_CONCURRENCY": str(WORKERS),
-            "RATE_LIMIT_SEARCH": "",
-            "LOG_LEVEL": "WARNING",
-            **(settings or {}),
-        }
-        stack = Stack(f"http://127.0.0.1:{port}", directory, environment)
-        stack.manage("collectstatic", "--noinput", "--verbosity", "0")
-        stack.manage("seed", "--count", str(products))
-        start_gunicorn(cleanup, "speedscale.wsgi", stack.url, environment, directory / "web.log")
-        yield stack
+        yield start_stack(cleanup, directory, mongod.uri, redis_server.url, products=products, settings=settings)
+
+
+def start_stack(
+    cleanup: ExitStack,
+    directory: Path,
+    mongo_uri: str,
+    redis_url: str,
+    *,
+    products: int,
+    settings: dict[str, str] | None = None,
+) -> Stack:
+    """Seed and serve from servers that run already."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "MONGO_URI": mongo_uri,
+        "REDIS_URL": redis_url,
+        "DATA_DIR": str(directory / "data"),
+        "SECRET_KEY": "benchmark-" + "x" * 50,
+        "HTTPS": "false",
+        "PORT": str(port),
+        "WEB_CONCURRENCY": str(WORKERS),
+        "RATE_LIMIT_SEARCH": "",
+        "LOG_LEVEL": "WARNING",
+        **(settings or {}),
+    }
+    stack = Stack(f"http://127.0.0.1:{port}", directory, environment)
+    stack.manage("collectstatic", "--noinput", "--verbosity", "0")
+    stack.manage("seed", "--count", str(products))
+    start_gunicorn(cleanup, "speedscale.wsgi", stack.url, environment, directory / "web.log")
+    return stack
 
 
 def start_gunicorn(cleanup: ExitStack, application: str, url: str, environment: dict[str, str], log: Path) -> None:

@@ -29,6 +29,11 @@ class CircuitBreaker:
         """Whether calls are being refused at present."""
         return self._failures >= self._threshold
 
+    @property
+    def failures(self) -> int:
+        """Consecutive failures so far."""
+        return self._failures
+
     def allows(self) -> bool:
         """Tell whether a call may go through; while open, true for one caller each ``retry_seconds``."""
         if self._failures < self._threshold:  # Read without the lock: the hot path, where a late answer is harmless.

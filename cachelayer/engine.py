@@ -8,7 +8,6 @@ docs/cache.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -22,6 +21,7 @@ from cachelayer.policies import Policy, policy_named
 from cachelayer.reading import Read
 from cachelayer.redis import RedisUnavailable, value_key
 from cachelayer.runtime import bus, hot_keys, local, reset
+from cachelayer.state import EngineState, engine_state
 from cachelayer.trace import Lookup, current_trace, span
 from cachelayer.values import Cached, Loaded, State, Stored, state_of, unwrapped, wrapped
 
@@ -132,31 +132,6 @@ def invalidate_everything() -> bool:
 def clear_local() -> None:
     """Forget what this process holds in L1."""
     local.clear()
-
-
-@dataclass(frozen=True, slots=True)
-class EngineState:
-    """What the engine of this process is doing.
-
-    Attributes:
-        l1_entries: values in L1.
-        l1_bytes: sum of their sizes.
-        connected: whether invalidations of other processes arrive.
-        pending_writes: invalidations that Redis could not be told yet.
-        hot_keys: the most read keys with their share of the reads.
-    """
-
-    l1_entries: int
-    l1_bytes: int
-    connected: bool
-    pending_writes: int
-    hot_keys: tuple[tuple[str, float], ...] = field(default=())
-
-
-def engine_state() -> EngineState:
-    """Return the state of this process's engine."""
-    entries, size = local.usage()
-    return EngineState(entries, size, bus.is_connected, bus.pending_writes, tuple(hot_keys.top(10)))
 
 
 def _read_many(keys: Sequence[str]) -> dict[str, Stored]:

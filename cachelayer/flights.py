@@ -52,6 +52,10 @@ class Flights(Generic[T]):
             raise flight.error
         return flight.result, False  # type: ignore[return-value]
 
+    def under_way(self) -> int:
+        """Return how many fetches are under way."""
+        return len(self._by_key)
+
     def _lead(self, key: str, flight: _Flight[T], fetch: Callable[[], T]) -> T:
         try:
             flight.result = fetch()

@@ -36,6 +36,8 @@ _FAILED_LOOKS = 3
 _SILENCE_SECONDS = 2.5
 _RECONNECT_SECONDS = 0.2
 _START_SECONDS = 0.2
+_SETTLING_SECONDS = 1.0
+"""After another server has taken over it is not read for so long, in which every process tells what it could not."""
 _MAX_PENDING_KEYS = 10_000
 
 
@@ -129,15 +131,11 @@ class InvalidationBus:
         """
         write = Write(tuple(keys), tuple(tags))
         self._local.discard(*write.keys)
-        try:
-            message = self._tell(write)
-        except RedisUnavailable:
+        is_told = self._tell(write)
+        if not is_told:
             self._remember(write)
             self.ensure_started()
-            return False
-        self._note_own(message)
-        self._apply(message)
-        return True
+        return is_told
 
     def _note_own(self, message: Message) -> None:
         # What was loaded since is fresh: when the channel brings the message, nothing is to be forgotten again.
@@ -146,10 +144,21 @@ class InvalidationBus:
             if self.is_connected and message.number > self._number:
                 self._own_numbers.add(message.number)
 
-    def _tell(self, write: Write) -> Message:
-        if write.keys:
-            redis_door.run(lambda client: announcements.forget(client, write.keys), name="invalidate")
-        return redis_door.run(lambda client: announcements.publish(client, write), name="invalidate")
+    def _tell(self, write: Write) -> bool:
+        try:
+            if write.keys:
+                redis_door.run(lambda client: announcements.forget(client, write.keys), name="invalidate")
+            is_forgotten = True
+        except RedisUnavailable:
+            # In a Cluster, the node that holds the value may be away alone: then all can still be told to forget it.
+            is_forgotten = False
+        try:
+            message = redis_door.run(lambda client: announcements.publish(client, write), name="invalidate")
+        except RedisUnavailable:
+            return False
+        self._note_own(message)
+        self._apply(message)
+        return is_forgotten
 
     def _remember(self, write: Write) -> None:
         self._pending.append(write)
@@ -160,9 +169,7 @@ class InvalidationBus:
     def _tell_pending(self) -> None:
         while self._pending:
             write = self._pending.popleft()
-            try:
-                self._tell(write)
-            except RedisUnavailable:
+            if not self._tell(write):
                 self._pending.appendleft(write)
                 return
 
@@ -196,6 +203,10 @@ class InvalidationBus:
         with client.pubsub() as pubsub:
             pubsub.subscribe(announcements.channel(client))
             self._await_confirmation(pubsub)
+            if self._lost:
+                redis_door.breaker.record_success()
+                self._tell_pending()
+                stopping.wait(_SETTLING_SECONDS)
             self._read_state(client)
             self._failed_looks, self._lost = 0, False
             self._connected.set()
@@ -240,6 +251,9 @@ class InvalidationBus:
             if lost.keys or lost.tags:
                 announcements.forget(client, lost.keys)
                 announcements.publish(client, lost)
+            if self.is_connected:
+                self._tell_pending()
+                self._stopping.wait(_SETTLING_SECONDS)
         self._history = history
         self._settled_doubts = seen_doubts
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cachelayer import redis as redis_door
@@ -31,6 +32,34 @@ return 0
 """
 
 
+@dataclass(slots=True)
+class LeaseCounts:
+    """What became of this process's wishes to load.
+
+    Attributes:
+        granted: leases received.
+        refused: leases that others held.
+        stored: values stored under a lease.
+        outdated: values that were not stored, because an invalidation had taken the lease, or its time was over.
+    """
+
+    granted: int = 0
+    refused: int = 0
+    stored: int = 0
+    outdated: int = 0
+
+
+counts = LeaseCounts()
+
+
+def _count(granted: object) -> None:
+    # Threads may lose a count to each other; that costs less than a lock on the way of every load.
+    if granted:
+        counts.granted += 1
+    else:
+        counts.refused += 1
+
+
 def lease_key(key: str) -> str:
     """Return the key of the lease on ``key``, as stored: in the hash slot of ``key`` itself in a Redis Cluster."""
     return namespaced(f"lease:{{{value_key(key)}}}")
@@ -42,6 +71,7 @@ def acquire(key: str, *, seconds: float) -> str | None:
     granted = redis_door.run(
         lambda client: client.set(lease_key(key), token, nx=True, px=int(seconds * 1000)), name="lease"
     )
+    _count(granted)
     return token if granted else None
 
 
@@ -57,6 +87,7 @@ def acquire_and_read(key: str, *, seconds: float) -> tuple[str | None, bytes | N
         return answers
 
     granted, value = redis_door.run(ask, name="lease")
+    _count(granted)
     return (token if granted else None), value
 
 
@@ -72,6 +103,8 @@ def acquire_many(keys: Sequence[str], *, seconds: float) -> dict[str, str | None
         return answers
 
     granted = redis_door.run(ask, name="lease")
+    for given in granted:
+        _count(given)
     return {key: token if given else None for (key, token), given in zip(tokens.items(), granted, strict=True)}
 
 
@@ -80,6 +113,10 @@ def store(key: str, token: str, value: bytes, *, ttl_ms: int) -> bool:
     stored = redis_door.run(
         lambda client: _eval(client, _STORE, [value_key(key), lease_key(key)], [token, value, ttl_ms])
     )
+    if stored:
+        counts.stored += 1
+    else:
+        counts.outdated += 1
     return bool(stored)
 
 

@@ -35,6 +35,7 @@ class LocalCache(Generic[T]):
         self._lock = threading.Lock()
         self._epoch = 0
         self._grace_seconds = grace_seconds
+        self._hits = self._misses = 0
         self._entries: TLRUCache[str, _Entry[T]] = TLRUCache(
             max_bytes,
             ttu=lambda _key, entry, now: now + entry.kept_seconds,
@@ -56,11 +57,13 @@ class LocalCache(Generic[T]):
         """
         with self._lock:
             entry = self._entries.get(key)
+            now = monotonic()
+            if entry is not None and now < entry.due_at:
+                self._hits += 1
+                return entry.value
+            self._misses += 1
             if entry is None:
                 return None
-            now = monotonic()
-            if now < entry.due_at:
-                return entry.value
             if may_fetch:
                 entry.due_at = now + _CLAIM_SECONDS
             return None
@@ -90,6 +93,10 @@ class LocalCache(Generic[T]):
         with self._lock:
             self._epoch += 1
             self._entries.clear()
+
+    def reads(self) -> tuple[int, int]:
+        """Return how often a value was found, and how often not."""
+        return self._hits, self._misses
 
     def usage(self) -> tuple[int, int]:
         """Return how many entries are held and the sum of their sizes."""

@@ -71,6 +71,28 @@ def all_policies() -> dict[str, Policy]:
     return _read(tuple((name, tuple(sorted(rules.items()))) for name, rules in configured.items()))
 
 
+def policy_table() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the policies as a table in words: the headings, then a row for each policy of the settings."""
+    headings = ("fresh for", "served for", "jitter", "absence", "at most", "in process memory", "refreshed ahead")
+    return (("policy", headings), *((name, _cells(policy)) for name, policy in all_policies().items()))
+
+
+def _cells(policy: Policy) -> tuple[str, ...]:
+    return (
+        _seconds(policy.soft_seconds),
+        _seconds(policy.hard_seconds),
+        f"{policy.jitter:.0%}",
+        _seconds(policy.negative_seconds),
+        f"{policy.max_bytes // 1024:,} KiB",
+        _seconds(policy.local_seconds),
+        f"{policy.early:g}" if policy.early > 0 else "no",
+    )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,g} s" if seconds > 0 else "no"
+
+
 @lru_cache(maxsize=8)
 def _read(configured: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]) -> dict[str, Policy]:
     return {name: Policy(name=name, **dict(rules)) for name, rules in configured}

@@ -26,6 +26,7 @@ class Refresher:
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
         self._failed_at: dict[str, float] = {}
+        self._dropped = 0
         self._pool: ThreadPoolExecutor | None = None
         self._owner_pid = 0
 
@@ -33,11 +34,18 @@ class Refresher:
         """Run ``refresh`` soon, unless ``key`` is being refreshed, has failed a moment ago, or too much is waiting."""
         with self._lock:
             pool = self._own_pool()
-            if key in self._under_way or len(self._under_way) >= self._max_waiting or self._failed(key):
+            if key in self._under_way or self._failed(key):
+                return False
+            if len(self._under_way) >= self._max_waiting:
+                self._dropped += 1
                 return False
             self._under_way.add(key)
             pool.submit(self._run, key, refresh)
         return True
+
+    def usage(self) -> tuple[int, int, int]:
+        """Return the refreshes under way or waiting, the keys whose last one failed, and how many were dropped."""
+        return len(self._under_way), len(self._failed_at), self._dropped
 
     def has_failed(self, key: str) -> bool:
         """Tell whether the last refresh of ``key`` failed and none has succeeded since."""

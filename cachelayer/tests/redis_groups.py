@@ -53,7 +53,7 @@ def _reset() -> None:
 
 def master_of(group: Group, key: str) -> RedisServer:
     """Return the server that holds the value of ``key``."""
-    return group.master() if isinstance(group, SentinelGroup) else group.master_of(value_key(key))
+    return group.master_of(value_key(key))
 
 
 def replicas_of(group: Group, master: RedisServer) -> list[RedisServer]:
@@ -67,8 +67,6 @@ def replicas_of(group: Group, master: RedisServer) -> list[RedisServer]:
 
 def await_another_master(group: Group, key: str, former: RedisServer) -> RedisServer:
     """Wait until another server holds ``key``."""
-    if isinstance(group, SentinelGroup):
-        return group.await_another_master(former)
     return group.await_another_master(value_key(key), former)
 
 

@@ -14,12 +14,13 @@ import pytest
 from django_redis import get_redis_connection
 
 from cachelayer import engine, leases, reading
+from cachelayer import redis as redis_door
 from cachelayer.absence import Absent
 from cachelayer.engine import Loaded, get_or_load, get_or_load_many, invalidate, invalidate_everything
 from cachelayer.envelope import Envelope
 from cachelayer.local import LocalCache
 from cachelayer.outcomes import Outcome
-from cachelayer.policies import Policy
+from cachelayer.policies import Policy, all_policies, policy_table
 from cachelayer.redis import namespaced
 from cachelayer.runtime import Allowance
 from cachelayer.trace import tracing
@@ -440,3 +441,37 @@ def test_a_batch_of_nothing_asks_nobody() -> None:
     loader = BatchLoader()
     assert get_or_load_many([], NO_L1, loader) == {}
     assert loader.asked == []
+
+
+def test_the_state_of_the_engine_tells_what_it_has_done() -> None:
+    before = engine.engine_state()
+    get_or_load("k", POLICY, Loader())
+    get_or_load("k", POLICY, Loader())
+    after = engine.engine_state()
+    assert (after.l1_hits - before.l1_hits, after.l1_misses - before.l1_misses) == (1, 1)
+    assert (after.leases.granted - before.leases.granted, after.leases.stored - before.leases.stored) == (1, 1)
+    assert (after.l1_entries, after.connected, after.in_doubt, after.loads_under_way) == (1, True, False, 0)
+    assert 0 < after.l1_bytes < after.l1_max_bytes
+    redis_door.breaker.record_failure("no answer")
+    assert engine.engine_state().breaker.failures == 1
+    assert not engine.engine_state().breaker.is_open
+
+
+def test_a_value_that_an_invalidation_has_overtaken_is_counted() -> None:
+    before = engine.engine_state().leases.outdated
+
+    def load() -> str:
+        invalidate("k")
+        return "old"
+
+    get_or_load("k", POLICY, load)
+    assert engine.engine_state().leases.outdated == before + 1
+
+
+def test_the_table_of_policies_has_a_row_for_each() -> None:
+    (_, headings), *rows = policy_table()
+    cells = dict(rows)
+    assert list(cells) == list(all_policies())
+    assert all(len(row) == len(headings) for row in cells.values())
+    assert cells["product"][:2] == ("300 s", "3,900 s")
+    assert cells["price"][5:] == ("no", "no")

@@ -134,14 +134,20 @@ class SentinelGroup(_Group):
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         return f"redis+sentinel://{self._credentials()}{hosts}/{SERVICE}/0"
 
+    def master_of(self, key: str) -> RedisServer:
+        """Return the server that holds ``key``: the master, as the first Sentinel sees it."""
+        del key
+        return self.master()
+
     def master(self) -> RedisServer:
         """Return the server that the first Sentinel takes for the master."""
         with self.sentinels[0].client() as client:
             port = int(client.sentinel_get_master_addr_by_name(SERVICE)[1])
         return next(server for server in self.servers if server.port == port)
 
-    def await_another_master(self, former: RedisServer) -> RedisServer:
+    def await_another_master(self, key: str, former: RedisServer) -> RedisServer:
         """Wait until another server than ``former`` takes writes, and return it."""
+        del key
         _wait_until(lambda: self.master() is not former and self._takes_writes(self.master()), "no new master")
         return self.master()
 
