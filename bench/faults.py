@@ -242,7 +242,7 @@ def _failover(name: str, group_of: Callable[[Path], Any]) -> Callable[[Path, Exi
         key = f"speedscale:1:product:{running.product_id}"
         master = group.master_of(key)
         running.fault(master.kill, seconds=0)
-        group.await_another_master(key, master)
+        group.await_another_master(master, key=key)
         running.over()
         running.traffic.stop()
         edits = stop_editing()

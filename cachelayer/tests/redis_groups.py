@@ -67,7 +67,7 @@ def replicas_of(group: Group, master: RedisServer) -> list[RedisServer]:
 
 def await_another_master(group: Group, key: str, former: RedisServer) -> RedisServer:
     """Wait until another server holds ``key``."""
-    return group.await_another_master(value_key(key), former)
+    return group.await_another_master(former, key=value_key(key))
 
 
 def halt(server: RedisServer) -> None:

@@ -145,8 +145,8 @@ class SentinelGroup(_Group):
             port = int(client.sentinel_get_master_addr_by_name(SERVICE)[1])
         return next(server for server in self.servers if server.port == port)
 
-    def await_another_master(self, key: str, former: RedisServer) -> RedisServer:
-        """Wait until another server than ``former`` takes writes, and return it."""
+    def await_another_master(self, former: RedisServer, *, key: str = "") -> RedisServer:
+        """Wait until another server than ``former`` takes writes, and return it; it holds every key."""
         del key
         _wait_until(lambda: self.master() is not former and self._takes_writes(self.master()), "no new master")
         return self.master()
@@ -218,7 +218,7 @@ class ClusterGroup(_Group):
             return next(server for server in self.servers if server.port == port)
         raise ServerError("no node of the Cluster answers")
 
-    def await_another_master(self, key: str, former: RedisServer) -> RedisServer:
+    def await_another_master(self, former: RedisServer, *, key: str) -> RedisServer:
         """Wait until another server than ``former`` holds ``key`` and the Cluster is whole; return it."""
         rest = next(server for server in self.servers if server is not former and server.exit_status() is None)
 
