@@ -71,6 +71,7 @@ def _start_servers() -> None:
         LOG_LEVEL="WARNING",
         # A busy test machine stalls for longer than a cache may; the tests of faults set the real limit themselves.
         REDIS_TIMEOUT_MS="1000",
+        SEARCH_BUDGET_MS="500",
     )
 
 
@@ -115,6 +116,7 @@ def products_db() -> Any:
     """An empty catalogue with its validator and indexes."""
     from catalog import mongo
     from catalog.indexes import CATEGORIES, PRODUCTS, ensure_collections, ensure_indexes
+    from catalog.vocabulary.store import SEARCH_COLLECTIONS, lexicon
 
     database = mongo.command_database()
     if database[PRODUCTS].estimated_document_count() > 500:
@@ -124,6 +126,9 @@ def products_db() -> Any:
     ensure_indexes(database)
     for name in (PRODUCTS, CATEGORIES):
         database[name].delete_many({})
+    for name in SEARCH_COLLECTIONS:
+        database[name].drop()
+    lexicon.forget()
     return database
 
 

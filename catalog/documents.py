@@ -17,12 +17,12 @@ from bson.int64 import Int64
 
 from catalog.errors import InvalidProduct
 from catalog.products import AttributeValue, Product
-from catalog.search.index_keys import OrderKeys, index_terms, order_keys
+from catalog.search.analysis import ANALYZER_VERSION
+from catalog.search.index_keys import MAX_POPULARITY, NO_TEXT_KEYS, OrderKeys, order_keys, text_keys
 
 MAX_PRICE = 10**12
 """Largest price in minor units; keeps the sort key within 64 bits."""
 MAX_STOCK = 2**31 - 1
-MAX_POPULARITY = 2**30 - 1
 MAX_TEXT = {"sku": 100, "name": 300, "brand": 100, "product_type": 100, "description": 20_000, "image_url": 2000}
 MAX_CATEGORY_DEPTH = 6
 MAX_ATTRIBUTES = 400
@@ -38,7 +38,8 @@ _NUL = "\x00"
 class ProductDocument(TypedDict):
     """A document of the ``products`` collection.
 
-    ``terms`` and ``order`` are derived from the other fields by :func:`to_document` and serve the indexes alone.
+    ``terms``, ``words``, ``spans``, ``impacts``, ``analyzer`` and ``order`` are derived from the other fields by
+    :func:`to_document` and serve search alone.
     """
 
     _id: ObjectId
@@ -62,7 +63,15 @@ class ProductDocument(TypedDict):
     updated_at: datetime
     version: int
     terms: list[str]
+    words: list[str]
+    spans: int
+    impacts: str
+    analyzer: int
     order: OrderKeys
+
+
+DERIVED_FIELDS = ("terms", "words", "spans", "impacts", "analyzer", "order")
+"""What follows from the other fields, and is needed by search alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,16 +142,18 @@ def to_document(draft: ProductDraft, *, now: datetime, version: int = 1) -> Prod
     identifier = object_id_of(draft.sku)
     created_at = draft.created_at or now
     # An inactive product has no terms, so no search can find it and no query needs a condition for it.
-    terms = (
-        index_terms(
+    keys = (
+        text_keys(
             name=draft.name,
             brand=draft.brand,
             category_path=draft.category_path,
             product_type=draft.product_type,
+            description=draft.description,
+            attributes=draft.attributes,
             in_stock=draft.stock > 0,
         )
         if draft.active
-        else []
+        else NO_TEXT_KEYS
     )
     return ProductDocument(
         _id=identifier,
@@ -165,7 +176,11 @@ def to_document(draft: ProductDraft, *, now: datetime, version: int = 1) -> Prod
         created_at=created_at,
         updated_at=now,
         version=version,
-        terms=terms,
+        terms=list(keys.terms),
+        words=list(keys.words),
+        spans=keys.spans,
+        impacts=keys.impacts,
+        analyzer=ANALYZER_VERSION,
         order=order_keys(
             identifier=identifier,
             popularity=draft.popularity,
@@ -315,6 +330,10 @@ VALIDATOR: dict[str, Any] = {
             "updated_at": {"bsonType": "date"},
             "version": {**_INTEGER, "minimum": 1},
             "terms": {"bsonType": "array", "items": _TEXT},
+            "words": {"bsonType": "array", "items": _TEXT},
+            "spans": _INTEGER,
+            "impacts": _TEXT,
+            "analyzer": _INTEGER,
             "order": {"bsonType": "object", "required": [*OrderKeys.__annotations__]},
         },
     }

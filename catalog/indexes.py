@@ -34,6 +34,7 @@ class Index:
 
 INDEXES = (
     Index(PRODUCTS, "terms_popularity", (("terms", 1), ("order.popularity", -1)), "search and lists by relevance"),
+    Index(PRODUCTS, "words_popularity", (("words", 1), ("order.popularity", -1)), "search in all fields, by relevance"),
     Index(PRODUCTS, "terms_price", (("terms", 1), ("order.price", 1)), "search by price, up and down"),
     Index(PRODUCTS, "terms_rating", (("terms", 1), ("order.rating", -1)), "search by rating"),
     Index(PRODUCTS, "terms_newest", (("terms", 1), ("order.newest", -1)), "search by age"),

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -44,9 +45,17 @@ class OutOfTime(Exception):
     """An operation exceeded the time that its answer is worth."""
 
 
+class Purpose(Enum):
+    """What a client is for, which decides how long its operations may take."""
+
+    PAGE = "speedscale"
+    SEARCH = "speedscale-search"
+    COMMAND = "speedscale-command"
+
+
 breaker = CircuitBreaker(failure_threshold=2, retry_seconds=1.0)
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
-_clients: dict[tuple[int, bool], MongoClient[dict[str, Any]]] = {}
+_clients: dict[tuple[int, Purpose], MongoClient[dict[str, Any]]] = {}
 _lock = threading.Lock()
 
 
@@ -96,27 +105,43 @@ def _documents_in(reply: Mapping[str, Any]) -> int:
     return number if isinstance(number, int) else -1
 
 
-def _client(*, bounded: bool) -> MongoClient[dict[str, Any]]:
+def _client(purpose: Purpose) -> MongoClient[dict[str, Any]]:
     # A client must not be carried across fork(): its threads and locks would stay behind.
-    key = (os.getpid(), bounded)
+    key = (os.getpid(), purpose)
     client = _clients.get(key)
     if client is None:
         with _lock:
             client = _clients.get(key)
             if client is None:
-                client = _clients[key] = _connect(bounded=bounded)
+                client = _clients[key] = _connect(purpose)
     return client
 
 
-def _connect(*, bounded: bool) -> MongoClient[dict[str, Any]]:
+def _connect(purpose: Purpose) -> MongoClient[dict[str, Any]]:
     if not settings.MONGO_URI:
         raise CatalogUnavailable(
             "No MongoDB is known: run `manage.py up` in another terminal, or set MONGO_URI (and REDIS_URL)."
         )
-    if bounded:
+    if purpose is Purpose.PAGE:
         return connect_for_requests([_CommandSpans(), pool])
+    if purpose is Purpose.SEARCH:
+        return _connect_for_search([_CommandSpans(), pool])
     return MongoClient(
-        settings.MONGO_URI, appname="speedscale-command", serverSelectionTimeoutMS=5000, waitQueueTimeoutMS=5000
+        settings.MONGO_URI, appname=purpose.value, serverSelectionTimeoutMS=5000, waitQueueTimeoutMS=5000
+    )
+
+
+def _connect_for_search(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]]:
+    return MongoClient(
+        settings.MONGO_URI,
+        appname=Purpose.SEARCH.value,
+        event_listeners=listeners,
+        serverSelectionTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        waitQueueTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        # No timeoutMS: it would overwrite the maxTimeMS of each operation, by which MongoDB itself ends it in time.
+        # A read is tried twice, so each try gets half of the time.
+        socketTimeoutMS=settings.MONGO_TIMEOUT_MS // 2,
+        connectTimeoutMS=settings.MONGO_TIMEOUT_MS,
     )
 
 
@@ -124,7 +149,7 @@ def connect_for_requests(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]
     """Return a new client with the bounds that requests have; the caller closes it."""
     return MongoClient(
         settings.MONGO_URI,
-        appname="speedscale",
+        appname=Purpose.PAGE.value,
         event_listeners=listeners,
         serverSelectionTimeoutMS=settings.MONGO_TIMEOUT_MS,
         # Without a limit, threads would queue up for a free connection for as long as MongoDB hangs.
@@ -136,12 +161,12 @@ def connect_for_requests(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]
 
 def database() -> Documents:
     """Return the database for requests: each operation ends within ``MONGO_TIMEOUT_MS``."""
-    return _client(bounded=True).get_database(settings.MONGO_DB, codec_options=_CODEC)
+    return _client(Purpose.PAGE).get_database(settings.MONGO_DB, codec_options=_CODEC)
 
 
 def command_database() -> Documents:
     """Return the database for management commands, whose operations may take long."""
-    return _client(bounded=False).get_database(settings.MONGO_DB, codec_options=_CODEC)
+    return _client(Purpose.COMMAND).get_database(settings.MONGO_DB, codec_options=_CODEC)
 
 
 def close() -> None:
@@ -152,7 +177,7 @@ def close() -> None:
 
 
 @contextmanager
-def reading() -> Iterator[Documents]:
+def reading(purpose: Purpose = Purpose.PAGE) -> Iterator[Documents]:
     """Give the database for a request's reads; driver errors become :class:`~catalog.errors.CatalogUnavailable`.
 
     After repeated failures of the server the circuit opens, and requests fail at once instead of piling up in threads.
@@ -161,7 +186,7 @@ def reading() -> Iterator[Documents]:
     if not breaker.allows():
         raise CatalogUnavailable(breaker.reason)
     try:
-        yield database()
+        yield _client(purpose).get_database(settings.MONGO_DB, codec_options=_CODEC)
     except (ConnectionFailure, ServerSelectionTimeoutError, AutoReconnect, NetworkTimeout) as error:
         breaker.record_failure(_reason(error))
         raise CatalogUnavailable(_reason(error)) from error
@@ -176,6 +201,19 @@ def reading() -> Iterator[Documents]:
         raise CatalogUnavailable(_reason(error)) from error
     else:
         breaker.record_success()
+
+
+@contextmanager
+def searching() -> Iterator[Documents]:
+    """Give the database for reads that state their own ``max_time_ms``.
+
+    An operation that MongoDB ends for that raises :class:`OutOfTime`; other errors are as in :func:`reading`.
+    """
+    with reading(Purpose.SEARCH) as database:
+        try:
+            yield database
+        except ExecutionTimeout as error:
+            raise OutOfTime(_reason(error)) from error
 
 
 @contextmanager

@@ -26,7 +26,9 @@ from catalog.changes import (
     tags_of_difference,
     tags_of_repricing,
 )
+from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS
+from catalog.vocabulary.learning import learn_products
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +112,13 @@ class Batch:
             announce_unknown_changes()
         if self.product_ids:
             announce_changes(self.product_ids, self.category_paths, unplaced=self.unplaced, searches=self.searches)
+            self._learn()
+
+    def _learn(self) -> None:
+        try:
+            learn_products(self.product_ids)
+        except CatalogUnavailable as error:
+            logger.warning("Search does not know the words of %d products yet (%s).", len(self.product_ids), error)
 
     def lag_ms(self) -> float:
         """Return the milliseconds since the oldest write."""

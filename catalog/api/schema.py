@@ -9,7 +9,8 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from catalog.api.problems import PROBLEM_JSON
-from catalog.documents import MAX_CATEGORY_DEPTH, MAX_POPULARITY, MAX_STOCK, MAX_TEXT
+from catalog.documents import MAX_CATEGORY_DEPTH, MAX_STOCK, MAX_TEXT
+from catalog.search.index_keys import MAX_POPULARITY
 from catalog.search.request import MAX_FILTER_LENGTH, MAX_QUERY_LENGTH, Sort
 
 SOURCES = ["L1_CACHE", "REDIS_CACHE", "STALE_CACHE", "MONGODB", "ML_ENGINE", "CATEGORY_FALLBACK"]
@@ -122,13 +123,46 @@ class FacetsSerializer(serializers.Serializer[Any]):
     exact = serializers.BooleanField(help_text="Whether all results were counted, or only the first of them")
 
 
+class WhyWordSerializer(serializers.Serializer[Any]):
+    """What one word of the query adds to the score."""
+
+    word = serializers.CharField()
+    found = serializers.CharField(allow_blank=True, help_text="The term that the product was found by")
+    field = serializers.CharField(allow_null=True, help_text="The weightiest field in which the product has it")
+    by = serializers.ChoiceField(choices=["typed", "corrected", "completed", "synonym"])
+    points = serializers.FloatField()
+
+
+class WhySerializer(serializers.Serializer[Any]):
+    """Why a product is where it is; `parts` add up to `score`."""
+
+    score = serializers.FloatField()
+    words = WhyWordSerializer(many=True)
+    parts = serializers.DictField(child=serializers.FloatField())
+
+
+class FoundProductSerializer(ProductSerializer):
+    """A result."""
+
+    why = WhySerializer(required=False, help_text="With `explain`, where results are sorted by relevance")
+
+
 class SearchEnvelopeSerializer(EnvelopeSerializer):
     total = serializers.IntegerField(min_value=0)
     total_relation = serializers.ChoiceField(choices=["eq", "gte"])
     next = serializers.CharField(allow_null=True, help_text="Value of `after` for the next page")
-    corrected_query = serializers.CharField(allow_null=True)
+    corrected_query = serializers.CharField(
+        allow_null=True, help_text="What was searched for instead of a misspelt query"
+    )
+    dropped_words = serializers.ListField(
+        child=serializers.CharField(), help_text="Left out, because no product has them together with the others"
+    )
+    matching_all = serializers.IntegerField(
+        min_value=0, help_text="So many of `data`, from its beginning, have all words; the others have some of them"
+    )
+    complete = serializers.BooleanField(help_text="Whether the search ended within its time")
     facets = FacetsSerializer(allow_null=True)
-    data = ProductSerializer(many=True)  # type: ignore[assignment]
+    data = FoundProductSerializer(many=True)  # type: ignore[assignment]
 
 
 class SimilarEnvelopeSerializer(EnvelopeSerializer):
@@ -221,4 +255,6 @@ SEARCH_PARAMETERS = [
     OpenApiParameter("in_stock", OpenApiTypes.BOOL),
     OpenApiParameter("sort", {"type": "string", "enum": [sort.value for sort in Sort], "default": "relevance"}),
     OpenApiParameter("after", {"type": "string"}, description="`next` of the page before"),
+    OpenApiParameter("as_typed", OpenApiTypes.BOOL, description="Correct no spelling"),
+    OpenApiParameter("explain", OpenApiTypes.BOOL, description="Say for each result why it is where it is"),
 ]

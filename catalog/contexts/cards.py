@@ -71,6 +71,7 @@ class ProductCard:
     stock: StockState
     rating: Rating | None
     reason: str
+    why: tuple[str, ...] = ()
 
 
 def product_card(product: ProductJSON, *, highlight: Collection[str] = ()) -> ProductCard:
@@ -92,7 +93,28 @@ def product_card(product: ProductJSON, *, highlight: Collection[str] = ()) -> Pr
         stock=stock_state(product["stock"]),
         rating=rating_of(product["rating"], product["ratingCount"]),
         reason=str(extras.get("reason") or ""),
+        why=_why(extras["why"]) if "why" in extras else (),
     )
+
+
+_BY = {
+    "typed": "",
+    "corrected": ", with the spelling corrected",
+    "completed": ", which begins with what was typed",
+    "synonym": ", which means the same",
+}
+
+
+def _why(why: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the reasons for a result's place in words, each with its points."""
+    lines = []
+    for word in why["words"]:
+        if word["field"] is None:
+            lines.append(f"“{word['word']}” is missing")
+            continue
+        lines.append(f"“{word['word']}” in its {word['field']}{_BY[word['by']]}: {word['points']:.1f}")
+    lines += [f"{name}: {points:+.1f}" for name, points in why["parts"].items() if name != "words" and round(points, 1)]
+    return (*lines, f"score: {why['score']:.1f}")
 
 
 def picture_of(product: ProductJSON) -> Picture:

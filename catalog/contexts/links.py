@@ -22,6 +22,8 @@ def search_url(request: SearchRequest, **changes: Any) -> str:
         ("min_price", format_minor(changed.min_price)),
         ("max_price", format_minor(changed.max_price)),
         ("in_stock", "true" if changed.in_stock else ""),
+        ("as_typed", "true" if changed.as_typed and changed.query else ""),
+        ("explain", "true" if changed.explain and changed.query else ""),
         ("sort", "" if changed.sort is Sort.RELEVANCE else changed.sort.value),
     ]
     given = urlencode([(name, value) for name, value in parameters if value])

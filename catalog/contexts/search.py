@@ -42,7 +42,11 @@ class ResultPage:
         status: what a screen reader is told after an update.
         next_url: where the results go on; empty at their end.
         first_page_url: set where this is not the first page.
-        corrected: a spelling that was searched instead, with the address; empty where there is none.
+        corrected: a spelling that was searched instead; empty where there is none.
+        as_typed_url: searches for what was typed all the same.
+        dropped: words that were left out.
+        related_from: number of cards before those that have only some of the words; -1 where all have all.
+        explain_url: shows or hides why each result is where it is; empty where nothing is ranked.
     """
 
     title: str
@@ -56,6 +60,12 @@ class ResultPage:
     next_label: str
     first_page_url: str
     corrected: str
+    as_typed_url: str
+    dropped: tuple[str, ...]
+    related_from: int
+    explain_url: str
+    explained: bool
+    partial: bool
     filters: Filters
     provenance: Provenance
     nothing: NothingFound | None
@@ -66,7 +76,7 @@ def build_result_page(
 ) -> ResultPage:
     """Prepare a page of results."""
     found: SearchJSON = answer.value
-    words = terms(request.query)
+    words = terms(found["corrected_query"] or request.query)
     names = category_names(request.category, found["data"])
     total = total_text(found)
     is_first = request.after is None
@@ -82,6 +92,12 @@ def build_result_page(
         next_label="Show more products",
         first_page_url="" if is_first else search_url(request),
         corrected=found["corrected_query"] or "",
+        as_typed_url=search_url(request, as_typed=True) if found["corrected_query"] else "",
+        dropped=tuple(found["dropped_words"]) if found["data"] else (),
+        related_from=found["matching_all"] if found["matching_all"] < found["count"] else -1,
+        explain_url=search_url(request, explain=not request.explain) if _is_ranked(request) else "",
+        explained=request.explain,
+        partial=not found["complete"],
         filters=filters,
         provenance=provenance_of(answer, key=request.cache_key()),
         nothing=nothing,
@@ -113,6 +129,10 @@ def total_text(found: SearchJSON) -> str:
     if found["total_relation"] == "gte":
         return f"{found['total']:,}+ products"
     return plural(found["total"], "product", "products")
+
+
+def _is_ranked(request: SearchRequest) -> bool:
+    return bool(request.query) and request.sort is Sort.RELEVANCE
 
 
 def _status(found: SearchJSON, total: str, *, is_first: bool) -> str:

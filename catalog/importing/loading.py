@@ -17,15 +17,15 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from catalog.categories import refresh_categories
 from catalog.changes import announce_changes, search_tags
-from catalog.documents import ProductDocument, ProductDraft, object_id_of, to_document
+from catalog.documents import ProductDocument, object_id_of, to_document
 from catalog.errors import CatalogUnavailable
 from catalog.importing.drafts import Built
 from catalog.importing.errors import ImportFailed
 from catalog.importing.rows import Rejection, shown
 from catalog.indexes import PRODUCTS, IndexConflict, ensure_collections, ensure_indexes
 from catalog.mongo import Documents
-from catalog.search.analysis import terms
 from catalog.search.index_keys import brand_term
+from catalog.vocabulary.learning import refresh_vocabulary
 
 Products = Collection[dict[str, Any]]
 Write = InsertOne[dict[str, Any]] | ReplaceOne[dict[str, Any]]
@@ -35,7 +35,9 @@ FIRST_ANSWER_SECONDS = 5
 _ATTEMPTS = 5
 _DUPLICATE_KEY = 11000
 _COMPARED = tuple(
-    name for name in ProductDocument.__annotations__ if name not in {"_id", "updated_at", "version", "terms", "order"}
+    name
+    for name in ProductDocument.__annotations__
+    if name not in {"_id", "updated_at", "version", "terms", "words", "spans", "impacts", "order"}
 )
 """What an import decides; the rest of a document is derived from it or counts its changes."""
 
@@ -55,11 +57,13 @@ class LoadedBatch:
     Attributes:
         outcomes: by product id.
         rejections: drafts that MongoDB did not take.
+        words: words and brands of what was to be written.
         caches_told: whether the caches have dropped what was written.
     """
 
     outcomes: dict[ObjectId, Outcome] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
+    words: set[str] = field(default_factory=set)
     caches_told: bool = True
 
 
@@ -83,13 +87,14 @@ def prepare(database: Documents, *, dry_run: bool) -> None:
 
 
 def finish(database: Documents) -> None:
-    """Bring what is derived from the products up to date: the categories with their counts.
+    """Bring what is derived from the products up to date: the categories with their counts, the words of search.
 
     Raises:
         CatalogUnavailable: MongoDB does not answer.
     """
     try:
         refresh_categories(database)
+        refresh_vocabulary(database)
     except PyMongoError as error:
         raise _unavailable(error) from error
 
@@ -148,15 +153,22 @@ def _planned(products: Products, pending: dict[ObjectId, Built], loaded: LoadedB
             del pending[identifier]
         elif (wanted := _successor(item, stored, now=now)) is not None:
             # The version makes the write miss a product that has changed since it was read.
+            loaded.words |= _words(wanted)
             writes[identifier] = ReplaceOne({"_id": identifier, "version": stored["version"]}, wanted)
             loaded.outcomes[identifier] = Outcome.UPDATED
         else:
             loaded.outcomes.setdefault(identifier, Outcome.UNCHANGED)
     for identifier, item in pending.items():
         if identifier not in stored_ids:
-            writes[identifier] = InsertOne(dict(to_document(item.draft, now=now)))
+            fresh = dict(to_document(item.draft, now=now))
+            loaded.words |= _words(fresh)
+            writes[identifier] = InsertOne(fresh)
             loaded.outcomes[identifier] = Outcome.CREATED
     return writes
+
+
+def _words(document: Mapping[str, Any]) -> set[str]:
+    return {*document["words"], brand_term(document["brand"])}
 
 
 def _successor(item: Built, stored: Mapping[str, Any], *, now: datetime) -> dict[str, Any] | None:
@@ -202,11 +214,5 @@ def _announce(batch: Sequence[Built], loaded: LoadedBatch) -> bool:
     # An updated product may have been in another category before.
     moved = Outcome.UPDATED in loaded.outcomes.values()
     # What an updated product has lost is not looked up: what shows it carries its category, or is unplaced.
-    words = {word for item in batch if object_id_of(item.draft.sku) in written for word in _words(item.draft)}
-    searches = search_tags(words, narrowed=True)
+    searches = search_tags(loaded.words, narrowed=True)
     return announce_changes([str(key) for key in written], paths, unplaced=moved, searches=searches)
-
-
-def _words(draft: ProductDraft) -> list[str]:
-    text = " ".join((draft.name, draft.brand, draft.product_type, *draft.category_path))
-    return [*terms(text), brand_term(draft.brand)]

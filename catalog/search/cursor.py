@@ -14,6 +14,8 @@ from catalog.errors import InvalidParameter
 _MAX_LENGTH = 2000
 MAX_TOTAL = 10_000
 """Results are counted up to this many; no cursor of ours says more."""
+_MAX_SEEN = 50
+_PLACE_LIMITS = (9, 10_000, 9, 20)
 _ID = re.compile(r"^[0-9a-f]{24}$")
 
 
@@ -23,10 +25,14 @@ class Cursor:
 
     Attributes:
         sort: the order that the page was in; a cursor means nothing in another.
-        key: sort key of the last product shown.
-        seen: ids of the products shown that have this very key; nearly always one.
+        key: sort key of the last product shown, or of the last one before the window of candidates that is shown.
+        seen: ids of the products before that have this very key; nearly always one.
         total: number of results that the first page announced, so that later pages need not count again.
         total_relation: ``eq`` or ``gte``.
+        phase: phase of the plan that the window of candidates begins in.
+        offset: how many of the window were shown.
+        meaning: which of the possible meanings of the query was searched for.
+        dropped: how many words of it were left out.
     """
 
     sort: str
@@ -34,10 +40,15 @@ class Cursor:
     seen: tuple[str, ...]
     total: int
     total_relation: str
+    phase: int = 0
+    offset: int = 0
+    meaning: int = 0
+    dropped: int = 0
 
     def encoded(self) -> str:
         """Return the cursor for use in a URL."""
-        raw = orjson.dumps([self.sort, self.key, self.seen, self.total, self.total_relation])
+        place = [self.phase, self.offset, self.meaning, self.dropped]
+        raw = orjson.dumps([self.sort, self.key, self.seen, self.total, self.total_relation, place])
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -51,15 +62,21 @@ def decode_cursor(text: str, *, sort: str) -> Cursor:
     except (binascii.Error, ValueError):
         raise wrong from None
     match parts:
-        case [str(stored_sort), int(key), [*seen], int(total), ("eq" | "gte") as relation] if (
-            not isinstance(key, bool)
-            and not isinstance(total, bool)
-            and 0 <= key < 2**63
-            and 0 <= total <= MAX_TOTAL
-            and 0 < len(seen) <= 50
+        case [str(stored_sort), key, [*seen], total, ("eq" | "gte") as relation, [*place]] if (
+            _is_number(key, 2**63 - 1)
+            and _is_number(total, MAX_TOTAL)
+            and len(seen) <= _MAX_SEEN
             and all(isinstance(item, str) and _ID.match(item) for item in seen)
+            and len(place) == len(_PLACE_LIMITS)
+            and all(_is_number(number, limit) for number, limit in zip(place, _PLACE_LIMITS, strict=True))
+            and (seen or place[1])
         ):
             if stored_sort != sort:
                 raise InvalidParameter("after", "This page belongs to another sort order; start again without it.")
-            return Cursor(sort=sort, key=key, seen=tuple(seen), total=total, total_relation=str(relation))
+            phase, offset, meaning, dropped = place
+            return Cursor(stored_sort, key, tuple(seen), total, str(relation), phase, offset, meaning, dropped)
     raise wrong
+
+
+def _is_number(value: object, largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest

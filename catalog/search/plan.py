@@ -1,36 +1,72 @@
-"""From a request to the query that MongoDB runs: pure, so that it can be read, tested and explained."""
+"""From a request and its meaning to the queries that MongoDB runs: pure, so that they can be read, tested, explained.
+
+A search without words, or in another order than by relevance, is one walk through one index. A search by relevance
+is a few of them, from the likeliest products to the less likely: each :class:`Phase` matches all products that the
+ones before it match, and leaves those out.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from bson import ObjectId
 from bson.int64 import Int64
 
-from catalog.search.analysis import terms
 from catalog.search.cursor import MAX_TOTAL
-from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, brand_term, category_term, price_bounds
+from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, brand_term, category_term, kind_term, price_bounds
+from catalog.search.interpretation import Interpretation, Origin, Want
+from catalog.search.lexicon import TermStats
 from catalog.search.request import SearchRequest, Sort
 
 TOTAL_CAP = MAX_TOTAL
 """Results are counted up to this many; beyond it a page says "10,000+"."""
+WINDOW = 400
+"""So many candidates are ranked at a time. A multiple of the page, so that no page lies in two windows."""
+LAST_KEY = 2**63 - 1
 
-_ORDERS: dict[Sort, tuple[str, int]] = {
+ORDERS: dict[Sort, tuple[str, int]] = {
     Sort.RELEVANCE: ("popularity", -1),
     Sort.PRICE_ASC: ("price", 1),
     Sort.PRICE_DESC: ("price", -1),
     Sort.RATING: ("rating", -1),
     Sort.NEWEST: ("newest", -1),
 }
+Frequencies = Mapping[str, TermStats]
+
+
+class PhaseName(Enum):
+    """What products of a phase have in common."""
+
+    KIND = "is what was asked for"
+    STRONG = "all words in name, brand, type or category"
+    ANYWHERE = "all words"
+    SYNONYMS = "all words or synonyms of them"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One query on ``products`` in the static order.
+
+    Attributes:
+        filter: what it matches.
+        hint: the index that serves it.
+        most: an upper limit of the products that it has to examine; ``None`` where it is not known.
+    """
+
+    name: PhaseName
+    filter: dict[str, Any]
+    hint: str
+    most: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """One query on ``products``.
+    """One walk through an index.
 
     Attributes:
-        words: the terms of the query, for highlighting.
         filter: matches all results, whatever the page.
         page_filter: matches the results from this page on.
         order_field: the stored sort key.
@@ -38,7 +74,6 @@ class SearchPlan:
         hint: the index that must serve it.
     """
 
-    words: tuple[str, ...]
     filter: dict[str, Any]
     page_filter: dict[str, Any]
     order_field: str
@@ -51,24 +86,50 @@ class SearchPlan:
         return "order.price" in self.filter and self.order_field != "order.price"
 
 
-def plan_search(request: SearchRequest) -> SearchPlan:
-    """Build the query for ``request``.
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The filters of a request.
 
-    Words and equality filters become terms of one ``$all``, so the index on terms and the sort key serves the whole
-    request in order. A range of prices bounds the index where it is also the order, and filters otherwise.
+    Attributes:
+        terms: a product has to hold all of them.
+        groups: of each group it has to hold one.
+        conditions: on other fields.
     """
-    words = tuple(terms(request.query))
-    order, direction = _ORDERS[request.sort]
-    order_field = f"order.{order}"
-    conditions: dict[str, Any] = {"terms": _all_of([*words, *_filter_terms(request)])}
+
+    terms: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+
+def narrowing_of(request: SearchRequest) -> Narrowing:
+    """Return the filters of ``request``."""
+    terms = [category_term(request.category)] if request.category else []
+    if request.brand:
+        terms.append(brand_term(request.brand))
+    if request.in_stock:
+        terms.append(IN_STOCK_TERM)
     bounds: dict[str, Int64] = {}
     low, high = price_bounds(request.min_price, request.max_price)
     if low is not None:
         bounds["$gte"] = Int64(low)
     if high is not None:
         bounds["$lte"] = Int64(high)
-    if bounds:
-        conditions["order.price"] = bounds
+    return Narrowing(tuple(terms), conditions={"order.price": bounds} if bounds else {})
+
+
+def plan_walk(request: SearchRequest, words: Sequence[str] = (), frequencies: Frequencies | None = None) -> SearchPlan:
+    """Build the query for ``request`` as one walk in its order.
+
+    A range of prices bounds the index where it is also the order, and filters otherwise.
+
+    Args:
+        words: terms that a product has to have in name, brand, type or category.
+        frequencies: of words and filter terms; the rarest leads the walk.
+    """
+    order, direction = ORDERS[request.sort]
+    order_field = f"order.{order}"
+    narrowing = narrowing_of(request)
+    conditions = _match(terms=(*words, *narrowing.terms), narrowing=narrowing, frequencies=frequencies or {})
     page_conditions = dict(conditions)
     if request.after is not None:
         key = Int64(request.after.key)
@@ -78,7 +139,6 @@ def plan_search(request: SearchRequest) -> SearchPlan:
         page_conditions[order_field] = inherited
         page_conditions["_id"] = {"$nin": [ObjectId(identifier) for identifier in request.after.seen]}
     return SearchPlan(
-        words=words,
         filter=conditions,
         page_filter=page_conditions,
         order_field=order_field,
@@ -87,27 +147,170 @@ def plan_search(request: SearchRequest) -> SearchPlan:
     )
 
 
-def unanswerable(request: SearchRequest) -> bool:
-    """Tell whether a query was typed that holds no word at all, such as punctuation: it matches nothing."""
-    return bool(request.query) and not terms(request.query)
+def plan_phases(meaning: Interpretation, narrowing: Narrowing, frequencies: Frequencies) -> tuple[Phase, ...]:
+    """Build the queries that yield the candidates for ``meaning``, the likeliest products first.
+
+    Where the numbers tell that all results fit into one window, one query is enough: ranking does the rest.
+
+    Args:
+        frequencies: of all terms of the meaning and of the filters.
+    """
+    words, groups = _wanted(meaning)
+    wide = _wide(words, groups, narrowing, frequencies)
+    phases = [wide]
+    fits = meaning.measured and wide.most is not None and wide.most <= WINDOW
+    if not fits:
+        strong = _strong(words, groups, narrowing, frequencies)
+        phases = [strong, _without(wide, strong)]
+        head = meaning.wants[meaning.head] if meaning.head >= 0 else None
+        if head is not None and meaning.measured and (strong.most or 0) > WINDOW:
+            kinds = tuple(kind_term(term) for term in head.terms)
+            kind = _strong((*words, *kinds), groups, narrowing, frequencies, name=PhaseName.KIND)
+            phases = [kind, _without(strong, kind), _without(wide, strong)]
+    synonyms = _synonyms(meaning, narrowing)
+    if synonyms is not None:
+        phases.append(_without(synonyms, wide))
+    return tuple(phases)
 
 
-def _filter_terms(request: SearchRequest) -> list[str]:
-    found = []
-    if request.category:
-        found.append(category_term(request.category))
-    if request.brand:
-        found.append(brand_term(request.brand))
-    if request.in_stock:
-        found.append(IN_STOCK_TERM)
-    return found
+def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any]:
+    """Return the filter of what ``phase`` has from a place on.
+
+    Args:
+        key: sort key of the last product before that place.
+        seen: ids of the products before it that have this very key.
+    """
+    if key >= LAST_KEY:
+        return phase.filter
+    rest: dict[str, Any] = {**phase.filter, "order.popularity": {"$lte": Int64(key)}}
+    if seen:
+        rest["_id"] = {"$nin": [ObjectId(identifier) for identifier in seen]}
+    return rest
+
+
+def plan_everything(meaning: Interpretation, narrowing: Narrowing, frequencies: Frequencies) -> Phase:
+    """Return the one query that matches all results of all phases, for counting."""
+    synonyms = _synonyms(meaning, narrowing)
+    return synonyms if synonyms is not None else _wide(*_wanted(meaning), narrowing, frequencies)
+
+
+def _wanted(meaning: Interpretation) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the terms that are needed, and the groups of which one term is."""
+    words = tuple(dict.fromkeys(term for want in meaning.wants if not _is_group(want) for term in want.terms))
+    return words, tuple(_singles(want) for want in meaning.wants if _is_group(want))
+
+
+def _is_group(want: Want) -> bool:
+    """Tell whether any of several terms will do: the words that begin with what was typed."""
+    return want.origin is Origin.COMPLETED
+
+
+def _singles(want: Want) -> tuple[str, ...]:
+    return tuple(option[0] for option in (want.terms, *want.alternatives) if len(option) == 1)
+
+
+def _strong(
+    words: tuple[str, ...],
+    groups: tuple[tuple[str, ...], ...],
+    narrowing: Narrowing,
+    frequencies: Frequencies,
+    *,
+    name: PhaseName = PhaseName.STRONG,
+) -> Phase:
+    terms = (*words, *narrowing.terms)
+    all_groups = (*groups, *narrowing.groups)
+    return Phase(
+        name=name,
+        filter=_match(terms=terms, narrowing=Narrowing((), all_groups, narrowing.conditions), frequencies=frequencies),
+        hint="terms_popularity",
+        most=_fewest([_strong_count(frequencies, term) for term in terms]),
+    )
+
+
+def _wide(
+    words: tuple[str, ...], groups: tuple[tuple[str, ...], ...], narrowing: Narrowing, frequencies: Frequencies
+) -> Phase:
+    fewest_word = _fewest([_anywhere_count(frequencies, word) for word in words])
+    fewest_filter = _fewest([_strong_count(frequencies, term) for term in narrowing.terms])
+    by_filter = fewest_filter is not None and (fewest_word is None or fewest_filter < fewest_word)
+    ordered = sorted(words, key=lambda word: _anywhere_count(frequencies, word) or 0)
+    match: dict[str, Any] = {}
+    further = [{"words": {"$in": list(group)}} for group in groups]
+    if ordered:
+        match["words"] = _all_of(ordered)
+    elif further:
+        match |= further.pop(0)
+    match |= _match(terms=narrowing.terms, narrowing=narrowing, frequencies=frequencies, needs_terms=False)
+    if further:
+        match["$and"] = [*match.get("$and", []), *further]
+    return Phase(
+        name=PhaseName.ANYWHERE,
+        filter=match,
+        hint="terms_popularity" if by_filter else "words_popularity",
+        most=_fewest([fewest_word, fewest_filter]),
+    )
+
+
+def _synonyms(meaning: Interpretation, narrowing: Narrowing) -> Phase | None:
+    """Return the query in which each word may also be one of its synonyms, if any word has some."""
+    if not any(want.alternatives and not _is_group(want) for want in meaning.wants):
+        return None
+    clauses: list[dict[str, Any]] = []
+    for want in sorted(meaning.wants, key=lambda want: -want.rarity):
+        options = (want.terms, *want.alternatives)
+        if all(len(option) == 1 for option in options):
+            clauses.append({"words": {"$in": [option[0] for option in options]}})
+        else:
+            clauses.append({"$or": [{"words": _all_of(list(option))} for option in options]})
+    match = _match(terms=narrowing.terms, narrowing=narrowing, frequencies={}, needs_terms=False)
+    # A condition that every product with one of the options meets gives the index something to walk along.
+    leader = max(meaning.wants, key=lambda want: want.rarity)
+    match["words"] = {"$in": sorted({option[0] for option in (leader.terms, *leader.alternatives)})}
+    match["$and"] = [*match.get("$and", []), *clauses]
+    return Phase(PhaseName.SYNONYMS, match, "words_popularity", None)
+
+
+def _without(phase: Phase, earlier: Phase) -> Phase:
+    """Return ``phase`` without what ``earlier`` has found; filters are the same in both."""
+    found = {name: earlier.filter[name] for name in ("terms", "words", "$and") if name in earlier.filter}
+    return Phase(phase.name, {**phase.filter, "$nor": [found]}, phase.hint, phase.most)
+
+
+def _match(
+    *, terms: Sequence[str], narrowing: Narrowing, frequencies: Frequencies, needs_terms: bool = True
+) -> dict[str, Any]:
+    """Return conditions on ``terms`` with the rarest first, because the first one leads the walk through the index."""
+    ordered = sorted(dict.fromkeys(terms), key=lambda term: _strong_count(frequencies, term) or 0)
+    match: dict[str, Any] = {}
+    groups = [{"terms": {"$in": list(group)}} for group in narrowing.groups]
+    if ordered:
+        match["terms"] = _all_of(ordered)
+    elif groups:
+        match |= groups.pop(0)
+    elif needs_terms:
+        match["terms"] = ANY_TERM
+    if groups:
+        match["$and"] = groups
+    return match | narrowing.conditions
 
 
 def _all_of(wanted: list[str]) -> Any:
-    match wanted:
-        case []:
-            return ANY_TERM
-        case [single]:
-            return single
-        case _:
-            return {"$all": wanted}
+    return wanted[0] if len(wanted) == 1 else {"$all": wanted}
+
+
+def _strong_count(frequencies: Frequencies, term: str) -> int | None:
+    found = frequencies.get(term)
+    if found is not None:
+        return found.strong
+    kind, _, word = term.partition(":")
+    return frequencies[word].kind if kind == "kind" and word in frequencies else None
+
+
+def _anywhere_count(frequencies: Frequencies, word: str) -> int | None:
+    found = frequencies.get(word)
+    return found.everywhere if found is not None else None
+
+
+def _fewest(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return min(known) if known else None

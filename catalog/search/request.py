@@ -47,6 +47,8 @@ class SearchRequest:
         min_price: lowest price in minor units, or ``None``.
         max_price: highest price in minor units, or ``None``.
         after: where the page before this one ended, or ``None`` for the first page.
+        as_typed: search for the words as they are, however unusual they look.
+        explain: say for each result why it is where it is.
     """
 
     query: str = ""
@@ -58,6 +60,8 @@ class SearchRequest:
     sort: Sort = Sort.RELEVANCE
     after: Cursor | None = None
     limit: int = PAGE_SIZE
+    as_typed: bool = False
+    explain: bool = False
 
     @property
     def has_filters(self) -> bool:
@@ -80,6 +84,8 @@ class SearchRequest:
                 ("stock", "in" if self.in_stock else ""),
                 ("sort", "" if self.sort is Sort.RELEVANCE else self.sort.value),
                 ("after", self.after.encoded() if self.after else ""),
+                ("typed", "yes" if self.as_typed else ""),
+                ("explain", "yes" if self.explain else ""),
                 ("limit", "" if self.limit == PAGE_SIZE else self.limit),
             )
             if value not in ("", None)
@@ -118,9 +124,11 @@ def parse_search_request(parameters: Mapping[str, str], *, query_field: str, que
         brand=_brand(parameters.get("brand", "")),
         min_price=low,
         max_price=high,
-        in_stock=_flag(parameters.get("in_stock", "")),
+        in_stock=_flag(parameters, "in_stock"),
         sort=sort,
         after=decode_cursor(after, sort=sort.value) if after else None,
+        as_typed=_flag(parameters, "as_typed"),
+        explain=_flag(parameters, "explain"),
     )
 
 
@@ -171,10 +179,10 @@ def _sort(text: str) -> Sort:
         raise InvalidParameter("sort", f"Sort by one of {known}.") from None
 
 
-def _flag(text: str) -> bool:
-    value = text.strip().lower()
+def _flag(parameters: Mapping[str, str], field: str) -> bool:
+    value = parameters.get(field, "").strip().lower()
     if value in _TRUE:
         return True
     if value in _FALSE:
         return False
-    raise InvalidParameter("in_stock", "Say true or false.")
+    raise InvalidParameter(field, "Say true or false.")

@@ -14,8 +14,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.search.analysis import ANALYZER_VERSION, STOP_WORDS
+from catalog.search.impacts import ATTRIBUTE, description_weight, level_of, name_weight
+from catalog.search.index_keys import MAX_WORDS, packed_spans
 from catalog.seeding.measures import Integers, packed_measures, random_bytes, shop_prices, stock_of
-from catalog.seeding.pieces import Line, Pieces, ValuePieces, objects, suffixes
+from catalog.seeding.pieces import Line, Pieces, ValuePieces, Words, objects, suffixes, term_values
 from catalog.seeding.product_types import MAX_ATTRIBUTES, load_product_types
 
 DEFAULT_SEED = 1
@@ -31,16 +34,18 @@ _SUFFIXES = objects(
     ]
 )
 """Endings of model names, in four tables for the four quarters of the grades."""
-_MOST_TERMS = 100
+_MOST_TERMS = MAX_WORDS + 1
 _ARRAYS = tuple(b"".join(b"\x02%d\0%%b" % index for index in range(size)) for size in range(_MOST_TERMS))
 """Arrays of strings by number of entries, to be filled."""
 _BODY = (
     b"\x07_id\0%b\x02sku\0%b%b\0\x02name\0%b%b\0%b"  # from _id to product_type
     b"\x02description\0%b%b%b%b%b"  # to attributes
-    b"%b%b%b%b"  # from image_url to order
+    b"%b%b%b\x04words\0%b%b\0\x10spans\0%b\x02impacts\0%b%b\0\x10analyzer\0%b%b"  # from image_url to order
 )
+_STOP_WORDS = frozenset(term_values(" ".join(STOP_WORDS)))
+_ANALYZER = struct.Struct("<i").pack(ANALYZER_VERSION)
 _length = struct.Struct("<i").pack
-_Suffix = tuple[bytes, tuple[bytes, ...]]
+_Suffix = tuple[bytes, Words]
 _Drawn = tuple[
     *tuple[bytes, bytes, Line, int, _Suffix, list[ValuePieces], list[bytes], list[int], int, bool],
     *tuple[bytes, bytes, bytes],
@@ -136,29 +141,59 @@ def _document(drawn: _Drawn) -> bytes:
     kind = line.kind
     digits = b"%d" % model_number
     model = line.prefix + digits + suffix[0]
-    code = line.code + digits
-    terms = [*line.terms, _length(len(code) + 1) + code + b"\0", *suffix[1], *kind.title_terms[0]]
+    model_terms = [*line.terms, *_code_terms(line, digits), *suffix[1]]
+    terms = [*model_terms, *kind.title_terms[0]]
     in_title = [values[place] for place in kind.title_values]
     for value, after in zip(in_title, kind.title_terms[1:], strict=True):
         terms += value.terms
         terms += after
-    terms += line.tail
     name = model + kind.title % tuple([value.text for value in in_title])
 
     opening, told, closing = choices
-    sentences = [kind.openings[opening] % model]
-    for place in kind.told[told]:
-        said = values[place].sentences
-        sentences.append(said[variety % len(said)])
-    sentences.append(kind.closings[closing])
-    description = b" ".join(sentences).rstrip()
+    begin, end = kind.openings[opening], kind.closings[closing]
+    told_sentences = [said[variety % len(said)] for said in [values[place].sentences for place in kind.told[told]]]
+    texts = [begin.text % model, *[sentence.text for sentence in told_sentences], end.text]
+    description = b" ".join(texts).rstrip()
 
-    distinct = (*dict.fromkeys(terms), *line.filters[in_stock])
-    listed = _ARRAYS[len(distinct)] % distinct
+    words = dict.fromkeys(terms, 0)
+    after_name = len(words)
+    for term, weight in line.labels_weighed:
+        words[term] = words.get(term, 0) + weight
+    listed = (*words, *line.filters[in_stock])
+    after_labels = len(words)
+    for value in values:
+        for term in value.words:
+            words[term] = words.get(term, 0) + ATTRIBUTE
+    after_attributes = len(words)
+    # The opening names the model, whose words stand at the beginning of the name.
+    in_model = [term for term in model_terms if term not in _STOP_WORDS]
+    told_words = [
+        *begin.words,
+        *in_model,
+        *(word for sentence in told_sentences for word in sentence.words),
+        *end.words,
+    ]
+    weight = description_weight(len(told_words))
+    for term in told_words:
+        words[term] = words.get(term, 0) + weight
+    weight = name_weight(len(terms))
+    for term in terms:
+        words[term] += weight
+    impacts = "".join(map(level_of, words.values())).encode()
     attributes = b"".join(elements)
+    term_array, word_array = _ARRAYS[len(listed)] % listed, _ARRAYS[len(words)] % (*words,)
     body = _BODY % (
         *(identifier, _length(len(sku) + 1), sku, _length(len(name) + 1), name, line.labels),
         *(_length(len(description) + 1), description, numbers, _length(len(attributes) + 5), attributes),
-        *(times, _length(len(listed) + 5), listed, order),
+        *(times, _length(len(term_array) + 5), term_array + b"\0", _length(len(word_array) + 5), word_array),
+        *(_length(packed_spans(after_name, after_labels, after_attributes)), _length(len(impacts) + 1), impacts),
+        *(_ANALYZER, order),
     )
     return _length(len(body) + 4) + body
+
+
+def _code_terms(line: Line, digits: bytes) -> list[bytes]:
+    return [
+        piece if is_whole else _length(len(piece) + len(digits) + 1) + piece + digits + b"\0"
+        for is_whole, piece in line.codes
+    ]

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.documents import MAX_POPULARITY
-from catalog.search.index_keys import TIE_BITS
+from catalog.search.index_keys import MAX_POPULARITY, TIE_BITS
 from catalog.seeding.pieces import element, spread
 
 EPOCH = datetime(2026, 10, 1, tzinfo=UTC)
@@ -75,7 +74,7 @@ class PackedMeasures:
     Attributes:
         numbers: from the end of ``description`` to the name of ``attributes``.
         times: from the end of ``attributes`` to the name of ``terms``.
-        order: from the end of ``terms`` to the end of the document.
+        order: ``order`` and the end of the document.
     """
 
     numbers: list[bytes]
@@ -112,7 +111,7 @@ def packed_measures(
             element("updated_at", EPOCH) + element("version", 1) + b"\x04terms\0",
         ),
         order=_packed(
-            b"\0\x03order\0" + _ORDER_BYTES.to_bytes(4, "little"),
+            b"\x03order\0" + _ORDER_BYTES.to_bytes(4, "little"),
             b"\x12popularity\0", ("<i8", popularity << TIE_BITS | tie),
             b"\x12price\0", ("<i8", prices << TIE_BITS | tie),
             b"\x12rating\0", ("<i8", (tenths * 10 << 24 | rating_count) << TIE_BITS | tie),

@@ -20,8 +20,8 @@ import bson
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.search.analysis import terms
-from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, brand_term, category_key, category_term
+from catalog.search.analysis import indexed_words, term_of
+from catalog.search.index_keys import attribute_words, filter_terms, label_weights
 from catalog.seeding.product_types import MAX_ATTRIBUTES, Attribute, Brand, ProductType
 
 T = TypeVar("T")
@@ -36,16 +36,34 @@ _PLACEHOLDER = re.compile(r"\{([^}]+)\}")
 _MOST_GRADE_SHIFT = 48
 
 
+Words = tuple[bytes, ...]
+"""Search terms, each as the value of a BSON string."""
+
+
 @dataclass(frozen=True, slots=True)
-class ValuePieces:
-    """An attribute's value in names, terms and descriptions."""
+class Sentence:
+    """A sentence of descriptions; an opening has to be filled with the model, and its words are without those of it."""
 
     text: bytes
-    terms: tuple[bytes, ...]
-    sentences: tuple[bytes, ...]
+    words: Words
 
 
-NO_VALUE = ValuePieces(b"", (), ())
+@dataclass(frozen=True, slots=True)
+class ValuePieces:
+    """An attribute's value in names, terms and descriptions.
+
+    Attributes:
+        terms: words of the value in a name.
+        words: words by which it is found as an attribute.
+    """
+
+    text: bytes
+    terms: Words
+    words: Words
+    sentences: tuple[Sentence, ...]
+
+
+NO_VALUE = ValuePieces(b"", (), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +81,10 @@ class Kind:
 
     title: bytes
     title_values: tuple[int, ...]
-    title_terms: tuple[tuple[bytes, ...], ...]
-    openings: tuple[bytes, ...]
+    title_terms: tuple[Words, ...]
+    openings: tuple[Sentence, ...]
     told: tuple[tuple[int, ...], ...]
-    closings: tuple[bytes, ...]
+    closings: tuple[Sentence, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +93,22 @@ class Line:
 
     Attributes:
         prefix: the name up to the digits of the model number.
-        code: what precedes the digits within their word, in lower case.
+        codes: terms of the model number: what precedes its digits, or, where true, a term without them.
         numbers: first model number, step, and how many there are.
         labels: BSON elements from ``brand`` to ``product_type``.
         terms: of the prefix without ``code``.
-        tail: terms of brand, type and category.
+        labels_weighed: terms of brand, type and category with what they count.
         filters: filter terms of a product that is out of stock, and of one that is in stock.
     """
 
     kind: Kind
     prefix: bytes
-    code: bytes
+    codes: tuple[tuple[bool, bytes], ...]
     numbers: tuple[int, int, int]
     labels: bytes
-    terms: tuple[bytes, ...]
-    tail: tuple[bytes, ...]
-    filters: tuple[tuple[bytes, ...], tuple[bytes, ...]]
+    terms: Words
+    labels_weighed: tuple[tuple[bytes, int], ...]
+    filters: tuple[Words, Words]
 
 
 class Pieces:
@@ -158,7 +176,8 @@ class Pieces:
                     ValuePieces(
                         text=value.text.encode(),
                         terms=term_values(value.text),
-                        sentences=tuple(sentence.encode() for sentence in value.sentences),
+                        words=_strings(attribute_words(attribute.name, value.value)),
+                        sentences=tuple(map(_sentence, value.sentences)),
                     )
                 )
             numbers.append(self._value_numbers[key])
@@ -190,12 +209,12 @@ def element(name: str, value: Any) -> bytes:
     return bson.encode({name: value})[4:-1]
 
 
-def term_values(text: str) -> tuple[bytes, ...]:
+def term_values(text: str) -> Words:
     """Return the search terms of ``text``, each as the value of a BSON string."""
-    return _strings(terms(text))
+    return _strings(indexed_words(text))
 
 
-def suffixes(*choices: tuple[str, float]) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
+def suffixes(*choices: tuple[str, float]) -> tuple[tuple[bytes, Words], ...]:
     """Return a table of endings of a model's name, such as `` Pro``, with their terms."""
     return spread(
         [(f" {text}".rstrip().encode(), term_values(text)) for text, _ in choices], [weight for _, weight in choices]
@@ -209,8 +228,17 @@ def _string(text: str) -> bytes:
     return _LENGTH.pack(len(encoded) + 1) + encoded + b"\0"
 
 
-def _strings(texts: Iterable[str]) -> tuple[bytes, ...]:
+def _strings(texts: Iterable[str]) -> Words:
     return tuple(_string(text) for text in texts)
+
+
+def _sentence(text: str) -> Sentence:
+    return Sentence(text.encode(), _strings(indexed_words(text, stop_words=False)))
+
+
+def _opening(text: str) -> Sentence:
+    words = indexed_words(text.replace("{model}", " "), stop_words=False)
+    return Sentence(text.replace("%", "%%").replace("{model}", "%b").encode(), _strings(words))
 
 
 def _kind(product_type: ProductType) -> Kind:
@@ -221,11 +249,9 @@ def _kind(product_type: ProductType) -> Kind:
         title=b" " + "%b".join(part.replace("%", "%%") for part in parts[::2]).encode(),
         title_values=tuple(names.index(name) for name in parts[1::2]),
         title_terms=tuple(term_values(part) for part in parts[::2]),
-        openings=tuple(
-            opening.replace("%", "%%").replace("{model}", "%b").encode() for opening in product_type.openings
-        ),
+        openings=tuple(map(_opening, product_type.openings)),
         told=(*itertools.permutations(told, 2), *((place,) for place in told)),
-        closings=(*(closing.encode() for closing in product_type.closings), b""),
+        closings=(*map(_sentence, product_type.closings), _sentence("")),
     )
 
 
@@ -237,12 +263,13 @@ def _lines(kind: Kind, product_type: ProductType, brand: Brand) -> list[Line]:
         + element("category_path", list(path))
         + element("product_type", product_type.name)
     )
-    tail = term_values(" ".join((brand.name, product_type.name, *path)))
-    filters = [
-        ANY_TERM,
-        *(category_term(category_key(path[:depth])) for depth in range(1, len(path) + 1)),
-        brand_term(brand.name),
-    ]
+    weighed = tuple(
+        (_string(word), weight) for word, weight in label_weights(brand.name, product_type.name, tuple(path))
+    )
+    filters = (
+        _strings(filter_terms(brand.name, product_type.name, tuple(path), in_stock=False)),
+        _strings(filter_terms(brand.name, product_type.name, tuple(path), in_stock=True)),
+    )
     # Python's own hash() differs from run to run.
     draws = hashlib.blake2b(f"{product_type.name}|{brand.name}".encode()).digest()
     lines = []
@@ -262,12 +289,21 @@ def _lines(kind: Kind, product_type: ProductType, brand: Brand) -> list[Line]:
             Line(
                 kind=kind,
                 prefix=prefix.encode(),
-                code=glued.lower().encode(),
+                codes=_codes(code),
                 numbers=numbers,
                 labels=labels,
                 terms=term_values(prefix.removesuffix(glued)),
-                tail=tail,
-                filters=(_strings(filters), _strings([*filters, IN_STOCK_TERM])),
+                labels_weighed=weighed,
+                filters=filters,
             )
         )
     return lines
+
+
+def _codes(code: str) -> tuple[tuple[bool, bytes], ...]:
+    """Return the terms of a model number, as the analysis has them of ``code`` and some digits."""
+    letters = code.rstrip("-").lower()
+    whole, digits, apart = (False, letters.encode()), (False, b""), (True, _string(term_of(letters)))
+    if len(letters) < 2:
+        return (whole,)
+    return (digits, whole) if code.endswith("-") else (whole, apart, digits)

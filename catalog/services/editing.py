@@ -17,6 +17,7 @@ import bson
 from catalog import repository, writes
 from catalog.changes import announce_changes, tags_of_difference
 from catalog.documents import (
+    DERIVED_FIELDS,
     ProductDocument,
     ProductDraft,
     draft_of,
@@ -24,13 +25,14 @@ from catalog.documents import (
     to_document,
     to_product,
 )
-from catalog.errors import EditConflict, InvalidFields, NotAcknowledged
+from catalog.errors import CatalogUnavailable, EditConflict, InvalidFields, NotAcknowledged
 from catalog.products import Product
+from catalog.vocabulary.learning import learn_products
 
 logger = logging.getLogger(__name__)
 
 SKU_IS_TAKEN = "belongs to another product"
-_DERIVED = frozenset({"category", "terms", "order", "updated_at", "version"})
+_DERIVED = frozenset({"category", *DERIVED_FIELDS, "updated_at", "version"})
 """Written with every change, so that products of an older analyzer catch up."""
 
 
@@ -146,6 +148,10 @@ def _follow_up(before: Product | None, after: Product) -> bool:
         writes.move_category_count(before=_counted_in(before), after=_counted_in(after))
     except NotAcknowledged:
         logger.warning("Product %s is saved, but not yet counted in its categories.", after.id)
+    try:
+        learn_products([after.id])
+    except CatalogUnavailable:
+        logger.warning("Product %s is saved, but search does not know its new words yet.", after.id)
     return _tell_caches(before, after)
 
 

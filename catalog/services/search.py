@@ -6,14 +6,15 @@ from typing import TypedDict
 
 from cachelayer.engine import Cached, Loaded, get_or_load
 from cachelayer.trace import span
-from catalog import repository
 from catalog.changes import ANY_PRODUCT, UNPLACED, category_tag, search_tags
 from catalog.representation import ProductJSON, product_json
-from catalog.search.analysis import terms
-from catalog.search.cursor import Cursor
+from catalog.search.analysis import indexed_terms
+from catalog.search.facets import Facets, FacetValue
 from catalog.search.index_keys import brand_term
-from catalog.search.plan import SearchPlan, plan_search, unanswerable
+from catalog.search.ranking import Score, terms_of
 from catalog.search.request import SearchRequest, Sort
+from catalog.services.finding import find_page
+from catalog.services.found import Page, Result
 
 
 class FacetJSON(TypedDict):
@@ -32,14 +33,54 @@ class FacetsJSON(TypedDict):
     exact: bool
 
 
+class WhyWordJSON(TypedDict):
+    """What one word of the query adds to a product's score.
+
+    Attributes:
+        found: the term that the product was found by; empty where it does not have the word.
+        field: the weightiest field in which it has it.
+        by: ``typed``, ``corrected``, ``completed`` or ``synonym``.
+    """
+
+    word: str
+    found: str
+    field: str | None
+    by: str
+    points: float
+
+
+class WhyJSON(TypedDict):
+    """Why a product is where it is among the results; ``parts`` add up to ``score``."""
+
+    score: float
+    words: list[WhyWordJSON]
+    parts: dict[str, float]
+
+
+class ExplainedProductJSON(ProductJSON):
+    """A product with the reasons for its place."""
+
+    why: WhyJSON
+
+
 class SearchJSON(TypedDict):
-    """One page of results, as cached and as sent."""
+    """One page of results, as cached and as sent.
+
+    Attributes:
+        corrected_query: what was searched for instead of what was typed.
+        dropped_words: words that were left out, because nothing has them together with the others.
+        matching_all: how many of ``data``, from its beginning, have all words; the others have some of them.
+        complete: whether everything was looked at within the time that a search may take.
+    """
 
     count: int
     total: int
     total_relation: str
     next: str | None
     corrected_query: str | None
+    dropped_words: list[str]
+    matching_all: int
+    complete: bool
     facets: FacetsJSON | None
     data: list[ProductJSON]
 
@@ -50,13 +91,15 @@ def search_products(*, request: SearchRequest) -> Cached:
     Raises:
         CatalogUnavailable: the page is not cached and MongoDB does not answer.
     """
-    return get_or_load(request.cache_key(), "search", lambda: _tagged(request, _find(request)))
+    return get_or_load(request.cache_key(), "search", lambda: _tagged(request, find_page(request)))
 
 
-def _tagged(request: SearchRequest, page: SearchJSON) -> Loaded:
+def _tagged(request: SearchRequest, page: Page) -> Loaded:
     """Name what the page depends on: the categories of what it shows, and the words that a product may gain."""
-    tags = {UNPLACED, *(category_tag(product["categoryPath"]) for product in page["data"])}
-    words = set(terms(f"{request.query} {page['corrected_query'] or ''}"))
+    tags = {UNPLACED, *(category_tag(result.product.category_path) for result in page.results)}
+    words = set(indexed_terms(request.query))
+    if page.meaning is not None:
+        words.update(terms_of(page.meaning))
     if request.brand:
         words.add(brand_term(request.brand))
     narrowed = (
@@ -65,62 +108,52 @@ def _tagged(request: SearchRequest, page: SearchJSON) -> Loaded:
     tags |= search_tags(words, narrowed=narrowed)
     if request.category:
         tags.add(f"category:{request.category}")
-    if not page["data"] or not (words or request.category):
+    if not page.results or not (words or request.category):
         tags.add(ANY_PRODUCT)
-    return Loaded(page, tuple(sorted(tags)))
+    return Loaded(_json(page), tuple(sorted(tags)))
 
 
-def _find(request: SearchRequest) -> SearchJSON:
-    if unanswerable(request):
-        return _page([], total=0, relation="eq", cursor=None, facets=None)
-    with span("plan"):
-        plan = plan_search(request)
-    found = _in_price_range(request, plan) if plan.checks_price_late else None
-    if found is None:
-        found = repository.find_page(plan, limit=request.limit + 1)
-    shown, has_more = found[: request.limit], len(found) > request.limit
-    total, relation = _total(request, plan, shown=len(shown), has_more=has_more)
-    cursor = _cursor_after(request, shown, total=total, relation=relation) if has_more else None
-    facets = _facets(plan) if request.after is None and shown else None
+def _json(page: Page) -> SearchJSON:
+    meaning = page.meaning
     with span("represent"):
-        return _page(
-            [product_json(row.product) for row in shown],
-            total=total,
-            relation=relation,
-            cursor=cursor,
-            facets=facets,
+        return SearchJSON(
+            count=len(page.results),
+            total=page.total,
+            total_relation="eq" if page.exact else "gte",
+            next=page.next_page.encoded() if page.next_page else None,
+            corrected_query=meaning.query if meaning is not None and meaning.corrected and page.results else None,
+            dropped_words=list(meaning.dropped) if meaning is not None else [],
+            matching_all=sum(result.has_all for result in page.results),
+            complete=page.complete,
+            facets=_facets(page.facets) if page.facets is not None else None,
+            data=[_product(result) for result in page.results],
         )
 
 
-def _in_price_range(request: SearchRequest, plan: SearchPlan) -> list[repository.FoundProduct] | None:
-    """Return the results from this page on, where few products are in the range of prices; else ``None``."""
-    found = repository.find_all_in_price_range(plan)
-    if found is None or request.after is None:
-        return found
-    end = request.after.key * plan.direction
-    return [row for row in found if row.order_key * plan.direction >= end and row.product.id not in request.after.seen]
+def _product(result: Result) -> ProductJSON:
+    if result.score is None:
+        return product_json(result.product)
+    return ExplainedProductJSON(**product_json(result.product), why=_why(result.score))
 
 
-def _total(request: SearchRequest, plan: SearchPlan, *, shown: int, has_more: bool) -> tuple[int, str]:
-    if request.after is not None:
-        return request.after.total, request.after.total_relation
-    if not has_more:
-        return shown, "eq"
-    count = repository.count_results(plan)
-    return max(count.value, shown + 1), "eq" if count.exact else "gte"
+def _why(score: Score) -> WhyJSON:
+    return WhyJSON(
+        score=round(score.total, 3),
+        words=[
+            WhyWordJSON(
+                word=one.word,
+                found=one.found,
+                field=one.field.value if one.field else None,
+                by=one.by,
+                points=round(one.points, 3),
+            )
+            for one in score.evidence
+        ],
+        parts={name: round(points, 3) for name, points in score.parts},
+    )
 
 
-def _cursor_after(request: SearchRequest, shown: list[repository.FoundProduct], *, total: int, relation: str) -> Cursor:
-    last_key = shown[-1].order_key
-    seen = [row.product.id for row in shown if row.order_key == last_key]
-    before = request.after
-    if before is not None and before.key == last_key:
-        seen = [*before.seen, *seen]
-    return Cursor(sort=request.sort.value, key=last_key, seen=tuple(seen), total=total, total_relation=relation)
-
-
-def _facets(plan: SearchPlan) -> FacetsJSON:
-    facets = repository.count_facets(plan)
+def _facets(facets: Facets) -> FacetsJSON:
     return FacetsJSON(
         brand=[_facet(value) for value in facets.brands],
         category=[_facet(value) for value in facets.categories],
@@ -128,24 +161,5 @@ def _facets(plan: SearchPlan) -> FacetsJSON:
     )
 
 
-def _facet(value: repository.FacetValue) -> FacetJSON:
+def _facet(value: FacetValue) -> FacetJSON:
     return FacetJSON(key=value.key, label=value.label, count=value.count)
-
-
-def _page(
-    data: list[ProductJSON],
-    *,
-    total: int,
-    relation: str,
-    cursor: Cursor | None,
-    facets: FacetsJSON | None,
-) -> SearchJSON:
-    return SearchJSON(
-        count=len(data),
-        total=total,
-        total_relation=relation,
-        next=cursor.encoded() if cursor else None,
-        corrected_query=None,
-        facets=facets,
-        data=data,
-    )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from catalog import repository
 from catalog.documents import object_id_of
 from catalog.errors import InvalidParameter, ProductNotFound
 from catalog.products import Product
-from catalog.search.cursor import Cursor
-from catalog.search.plan import plan_search, unanswerable
 from catalog.search.request import SearchRequest
+from catalog.services.finding import find_page
 
 PAGE_SIZE = 50
 _AFTER = re.compile(r"([0-9]{1,14})-([0-9a-f]{24})")
@@ -40,18 +39,10 @@ def find_by_code(*, code: str) -> Product | None:
 
 def list_active(*, request: SearchRequest) -> StaffList:
     """Return what shoppers find, by words and in the order of ``request``."""
-    if unanswerable(request):
-        return StaffList((), "")
-    found = repository.find_page(plan_search(request), limit=PAGE_SIZE + 1)
-    shown = found[:PAGE_SIZE]
-    if len(found) <= PAGE_SIZE:
-        return StaffList(tuple(row.product for row in shown), "")
-    last_key = shown[-1].order_key
-    seen = [row.product.id for row in shown if row.order_key == last_key]
-    if request.after is not None and request.after.key == last_key:
-        seen = [*request.after.seen, *seen]
-    cursor = Cursor(request.sort.value, last_key, tuple(seen), total=0, total_relation="gte")
-    return StaffList(tuple(row.product for row in shown), cursor.encoded())
+    page = find_page(replace(request, limit=PAGE_SIZE))
+    return StaffList(
+        tuple(result.product for result in page.results), page.next_page.encoded() if page.next_page else ""
+    )
 
 
 def list_inactive(*, after: str) -> StaffList:

@@ -19,7 +19,7 @@ def draft(sku: str = "SKU-1", **fields: Any) -> ProductDraft:
         "brand": "Logitech",
         "category_path": ("Accessories", "Mice"),
         "product_type": "Mouse",
-        "description": "A mouse that does not click.",
+        "description": "It does not click.",
         "price": 2999,
         "currency": "EUR",
         "stock": 10,

@@ -52,7 +52,7 @@ def test_a_search_is_cold_then_hot_and_says_so(client: Client, ids: list[str]) -
     assert (first["source"], first["cached"], cold["X-Cache"]) == ("MONGODB", False, "MISS")
     assert (second["source"], second["cached"], hot["X-Cache"]) == ("L1_CACHE", True, "HIT")
     assert first["data"] == second["data"]
-    assert [product["sku"] for product in first["data"]] == ["MOUSE-2", "MOUSE-1"]
+    assert [product["sku"] for product in first["data"]] == ["MOUSE-1", "MOUSE-2"], "the words stand side by side"
     assert first["count"] == first["total"] == 2
     assert first["total_relation"] == "eq"
     assert first["next"] is None

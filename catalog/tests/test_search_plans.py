@@ -1,4 +1,4 @@
-"""Plans of searches, as MongoDB explains them: the index gives the order, nothing is sorted, little is read."""
+"""Plans of searches, as MongoDB explains them: an index gives the order, nothing is sorted, little is read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from bson import ObjectId
 
 from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
-from catalog.search.plan import plan_search
+from catalog.search.interpretation import interpret
+from catalog.search.plan import WINDOW, Phase, after_place, narrowing_of, plan_everything, plan_phases, plan_walk
+from catalog.search.ranking import terms_of
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
+from catalog.vocabulary.building import build_vocabulary
+from catalog.vocabulary.store import lexicon
 
 BRANDS = ("Logitech", "Razer", "Sony")
 
@@ -46,22 +51,61 @@ def stages(explained: Any) -> list[str]:
     return []
 
 
-REQUESTS = [
-    SearchRequest(query="wireless mouse", sort=sort, **filters)
-    for sort in Sort
-    for filters in (
-        {},
-        {"brand": "sony"},
-        {"category": "accessories/mice", "in_stock": True},
-        {"min_price": 600, "max_price": 900},
+def phases_of(request: SearchRequest) -> tuple[Phase, ...]:
+    meaning = interpret(request.query, lexicon)[0]
+    narrowing = narrowing_of(request)
+    frequencies = lexicon.stats({*terms_of(meaning), *narrowing.terms})
+    return (
+        *plan_phases(meaning, narrowing, frequencies),
+        plan_everything(meaning, narrowing, frequencies),
     )
-] + [SearchRequest(query="", sort=sort) for sort in Sort]
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=repr)
-def test_no_search_needs_a_sort_stage(catalogue: Any, request_: SearchRequest) -> None:
-    for request in (request_, _second_page(request_)):
-        plan = plan_search(request)
+FILTERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"brand": "sony"},
+    {"category": "accessories/mice", "in_stock": True},
+    {"min_price": 600, "max_price": 900},
+)
+
+
+@pytest.mark.parametrize("has_vocabulary", [False, True], ids=["uncounted", "counted"])
+@pytest.mark.parametrize("filters", FILTERS, ids=repr)
+@pytest.mark.parametrize("query", ["wireless mouse", "mouse", "tv mouse", "wirel"])
+def test_no_search_by_relevance_needs_a_sort_stage(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, filters: dict[str, Any], has_vocabulary: bool
+) -> None:
+    monkeypatch.setattr("catalog.search.plan.WINDOW", 20)  # So that all phases are planned.
+    if has_vocabulary:
+        store(draft("TV", name="Television mouse"))
+        build_vocabulary(catalogue)
+    for phase in phases_of(SearchRequest(query=query, **filters)):
+        for begin in (2**63 - 1, 5 << 20):
+            explained = (
+                catalogue[PRODUCTS]
+                .find(after_place(phase, key=begin, seen=[str(ObjectId())]))
+                .sort([("order.popularity", -1)])
+                .hint(phase.hint)
+                .limit(WINDOW)
+                .explain()
+            )
+            winning = stages(explained["queryPlanner"]["winningPlan"])
+            assert "SORT" not in winning
+            assert "COLLSCAN" not in winning
+            assert "IXSCAN" in winning
+
+
+WALKS = [SearchRequest(query="wireless mouse", sort=sort, **filters) for sort in Sort for filters in FILTERS] + [
+    SearchRequest(query="", sort=sort) for sort in Sort
+]
+
+
+@pytest.mark.parametrize("request_", WALKS, ids=repr)
+def test_no_walk_in_another_order_needs_a_sort_stage(catalogue: Any, request_: SearchRequest) -> None:
+    words = ["wireless", "mous"] if request_.query else []
+    for after in ("", _cursor(replace(request_, query=""))):
+        request = replace(request_, after=decode_cursor(after, sort=request_.sort.value) if after else None)
+        plan = plan_walk(request, words)
         explained = (
             catalogue[PRODUCTS]
             .find(plan.page_filter)
@@ -76,28 +120,54 @@ def test_no_search_needs_a_sort_stage(catalogue: Any, request_: SearchRequest) -
         assert "IXSCAN" in winning
 
 
-def test_a_page_of_one_common_word_reads_no_more_than_it_shows(catalogue: Any) -> None:
-    plan = plan_search(SearchRequest(query="mouse"))
-    statistics = (
-        catalogue[PRODUCTS]
-        .find(plan.page_filter)
-        .sort([(plan.order_field, plan.direction)])
-        .hint(plan.hint)
-        .limit(21)
-        .explain()["executionStats"]
-    )
-    assert statistics["nReturned"] == 21
-    assert statistics["totalDocsExamined"] <= 22
-
-
-def _second_page(request: SearchRequest) -> SearchRequest:
+def _cursor(request: SearchRequest) -> str:
     cursor = search_products(request=request).value["next"]
     assert cursor, "the catalogue must be large enough for a second page"
-    return replace(request, after=decode_cursor(cursor, sort=request.sort.value))
+    return str(cursor)
+
+
+def test_a_window_of_one_common_word_reads_no_more_than_it_ranks(catalogue: Any) -> None:
+    build_vocabulary(catalogue)
+    first = phases_of(SearchRequest(query="mouse"))[0]
+    statistics = (
+        catalogue[PRODUCTS]
+        .find(first.filter)
+        .sort([("order.popularity", -1)])
+        .hint(first.hint)
+        .limit(100)
+        .explain()["executionStats"]
+    )
+    assert statistics["nReturned"] == 100
+    assert statistics["totalDocsExamined"] <= 101
+
+
+def test_the_rarest_of_words_and_filters_leads_the_walk(catalogue: Any) -> None:
+    store(*(draft(f"RARE-{number}", name="Mouse of amber", brand="Amberworks") for number in range(3)))
+    build_vocabulary(catalogue)
+    for request in (SearchRequest(query="mouse amber"), SearchRequest(query="mouse", brand="amberworks")):
+        (phase, *_) = phases_of(request)
+        statistics = (
+            catalogue[PRODUCTS]
+            .find(phase.filter)
+            .sort([("order.popularity", -1)])
+            .hint(phase.hint)
+            .limit(100)
+            .explain()["executionStats"]
+        )
+        assert statistics["nReturned"] == 3
+        assert statistics["totalDocsExamined"] <= 3
 
 
 @pytest.mark.parametrize("sort", list(Sort), ids=lambda sort: sort.value)
-def test_paging_shows_every_result_once_and_in_order(catalogue: Any, sort: Sort) -> None:
+@pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
+def test_paging_shows_every_result_once_and_in_order(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, sort: Sort, few: bool
+) -> None:
+    if not few:
+        monkeypatch.setattr("catalog.candidates.FEW", 50)
+        monkeypatch.setattr("catalog.services.finding.WINDOW", 60)
+        monkeypatch.setattr("catalog.search.plan.WINDOW", 60)
+        build_vocabulary(catalogue)
     request = SearchRequest(query="mouse", sort=sort)
     shown: list[dict[str, Any]] = []
     while True:
@@ -110,12 +180,11 @@ def test_paging_shows_every_result_once_and_in_order(catalogue: Any, sort: Sort)
         request = replace(request, after=decode_cursor(page["next"], sort=sort.value))
     assert len(shown) == 300
     assert len({product["_id"] for product in shown}) == 300
-    keys = [_order(product, sort) for product in shown]
-    assert keys == sorted(keys, reverse=sort is not Sort.PRICE_ASC)
+    if sort is not Sort.RELEVANCE:
+        keys = [_order(product, sort) for product in shown]
+        assert keys == sorted(keys, reverse=sort is not Sort.PRICE_ASC)
 
 
 def _order(product: dict[str, Any], sort: Sort) -> Any:
-    if sort is Sort.RELEVANCE:
-        return int(product["name"].split()[-1]) % 11
     field = {Sort.RATING: "rating", Sort.NEWEST: "createdAt"}.get(sort, "price")
     return product[field]

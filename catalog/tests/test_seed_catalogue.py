@@ -121,14 +121,14 @@ def test_two_catalogues_live_side_by_side(products_db: Database) -> None:
 
 def test_reset_deletes_all_products_and_nothing_else(products_db: Database) -> None:
     products_db[PRODUCTS].insert_one(own_product("MINE-1"))
-    products_db["search_terms"].insert_one({"_id": "mine"})
+    products_db["carts"].insert_one({"_id": "mine"})
     seed(products_db, 50)
     report = seed(products_db, 20, reset=True)
     assert report.deleted == 51
     assert state(products_db) == expected_state(20)
-    assert products_db["search_terms"].find_one() == {"_id": "mine"}
+    assert products_db["carts"].find_one() == {"_id": "mine"}
     assert products_db[PRODUCTS].options()["validator"] == VALIDATOR
-    products_db["search_terms"].drop()
+    products_db["carts"].drop()
 
 
 def test_several_processes_store_what_one_would(products_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

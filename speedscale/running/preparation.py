@@ -15,6 +15,7 @@ from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
 from catalog.mongo import commanding
 from catalog.seeding.progress import Progress
+from catalog.vocabulary.reindexing import is_outdated
 from speedscale.running.report import Report
 from speedscale.warming import warm_cache
 
@@ -40,6 +41,9 @@ def prepare(report: Report, *, seed: bool, warm: int = 0) -> None:
             report.say(f"  the catalogue is empty: seeding {settings.SEED_TARGET:,} products")
             call_command("seed", "--count", str(settings.SEED_TARGET))
         count = products.estimated_document_count()
+        if count and is_outdated(database):
+            report.say("  search has not analysed these products yet, or with an older version: reindexing")
+            call_command("reindex_search")
         if count and _TRAIN_COMMAND in get_commands() and not database[_MODELS].find_one({"_id": _ACTIVE}):
             train(report)
         report.say(f"  {count:,} products in database {settings.MONGO_DB}")

@@ -1,0 +1,236 @@
+"""Reads of search on ``products``: candidates to be ranked, the products of a page, counts. Each has a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from bson import ObjectId
+from django.conf import settings
+
+from catalog import mongo
+from catalog.indexes import PRODUCTS
+from catalog.search.facets import FacetRow
+from catalog.search.plan import LAST_KEY, TOTAL_CAP, Phase, SearchPlan, after_place
+from catalog.search.ranking import Candidate
+
+_COUNT_SHARE = 0.2
+_FACET_SHARE = 0.4
+"""Shares of the budget of a search, on top of it: its total and its facets are worth less than its products."""
+FACET_SAMPLE = 1_000
+"""Facet values are counted over at most this many results, the first in order of popularity."""
+FEW = 1_000
+"""Up to this many results are put in order here rather than found in order."""
+PRICE_INDEX = "terms_price"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A result by its id, with its key in the order asked for."""
+
+    id: str
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of results: exact, or at least that many."""
+
+    value: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the candidates: a phase, the key of the last one before it, and those with this very key."""
+
+    phase: int = 0
+    key: int = LAST_KEY
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Candidates that are ranked together.
+
+    Attributes:
+        end: where the next window begins; ``None`` where nothing follows.
+        complete: whether all phases answered in time.
+    """
+
+    candidates: tuple[Candidate, ...]
+    end: Place | None
+    complete: bool
+
+
+def find_window(phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int) -> Window:
+    """Return the next ``size`` candidates from ``start`` on.
+
+    Args:
+        terms: whose places in each product ranking wants to know.
+    """
+    found: list[Candidate] = []
+    deadline = perf_counter() + settings.SEARCH_BUDGET_MS / 1000
+    try:
+        for number in range(start.phase, len(phases)):
+            place = start if number == start.phase else Place(phase=number)
+            rows = _find(phases[number], terms=terms, place=place, limit=size + 1 - len(found), deadline=deadline)
+            found += rows
+            if len(found) > size:
+                return Window(tuple(found[:size]), _end_of(rows[:-1], begin=place), complete=True)
+    except mongo.OutOfTime:
+        return Window(tuple(found), None, complete=False)
+    return Window(tuple(found), None, complete=True)
+
+
+def _end_of(rows: list[Candidate], *, begin: Place) -> Place:
+    """Return the place behind ``rows`` of a phase; where they are none, the window was full when it began."""
+    if not rows:
+        return begin
+    key = rows[-1].key
+    seen = tuple(row.id for row in rows if row.key == key)
+    return Place(begin.phase, key, (*begin.seen, *seen) if key == begin.key else seen)
+
+
+def _find(phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadline: float) -> list[Candidate]:
+    projection: dict[str, Any] = {
+        # MongoDB looks for the words itself: their places take a tenth of the bytes of the words.
+        "places": [{"$indexOfArray": [{"$ifNull": ["$words", []]}, {"$literal": term}]} for term in terms],
+        **dict.fromkeys(("spans", "impacts", "brand", "product_type", "category_path", "price", "rating", "stock"), 1),
+        "popularity": 1,
+        "order.popularity": 1,
+    }
+    with mongo.searching() as database:
+        cursor = (
+            database[PRODUCTS]
+            .find(after_place(phase, key=place.key, seen=place.seen), projection)
+            .sort([("order.popularity", -1)])
+            .hint(phase.hint)
+            .limit(limit)
+            .max_time_ms(_left_ms(deadline))
+            .batch_size(limit)
+        )
+        documents = list(cursor)
+    return [
+        Candidate(
+            id=str(document["_id"]),
+            key=document["order"]["popularity"],
+            places=document["places"],
+            spans=document.get("spans", 0),
+            impacts=document.get("impacts", ""),
+            brand=document["brand"],
+            product_type=document["product_type"],
+            category_path=tuple(document["category_path"]),
+            price=document["price"],
+            rating=document["rating"],
+            stock=document["stock"],
+            popularity=document["popularity"],
+        )
+        for document in documents
+    ]
+
+
+def _share(share: float) -> int:
+    return max(int(settings.SEARCH_BUDGET_MS * share), 1)
+
+
+def _left_ms(deadline: float) -> int:
+    left = int((deadline - perf_counter()) * 1000)
+    if left < 1:
+        raise mongo.OutOfTime("no time is left")
+    return left
+
+
+def any_match(phase: Phase) -> bool:
+    """Tell whether any product matches; where that cannot be told in time, it counts as none."""
+    try:
+        with mongo.searching() as database:
+            found = database[PRODUCTS].find_one(
+                phase.filter, {"_id": 1}, hint=phase.hint, max_time_ms=settings.SEARCH_BUDGET_MS
+            )
+    except mongo.OutOfTime:
+        return False
+    return found is not None
+
+
+def find_by_ids(identifiers: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the stored products of a page by id, without what search alone needs."""
+    wanted = [ObjectId(identifier) for identifier in identifiers]
+    with mongo.reading() as database:
+        cursor = database[PRODUCTS].find({"_id": {"$in": wanted}}, {"terms": 0, "words": 0})
+        return {str(document["_id"]): document for document in cursor}
+
+
+def find_keys(plan: SearchPlan, *, limit: int) -> list[Key]:
+    """Return the next ``limit`` results of a walk, in its order."""
+    with mongo.reading() as database:
+        cursor = (
+            database[PRODUCTS]
+            .find(plan.page_filter, {plan.order_field: 1})
+            .sort([(plan.order_field, plan.direction)])
+            .hint(plan.hint)
+            .limit(limit)
+        )
+        return _keys(list(cursor), plan)
+
+
+def find_few(matched: Phase, plan: SearchPlan) -> list[Key] | None:
+    """Return all results in the order of ``plan``; ``None`` where they are many, or cannot be found in time."""
+    try:
+        with mongo.searching() as database:
+            cursor = (
+                database[PRODUCTS]
+                .find(matched.filter, {plan.order_field: 1})
+                .hint(matched.hint)
+                .limit(FEW + 1)
+                .batch_size(FEW + 1)
+                .max_time_ms(settings.SEARCH_BUDGET_MS)
+            )
+            documents = list(cursor)
+    except mongo.OutOfTime:
+        return None
+    if len(documents) > FEW:
+        return None
+    return sorted(_keys(documents, plan), key=lambda key: (key.order * plan.direction, key.id))
+
+
+def _keys(documents: Sequence[dict[str, Any]], plan: SearchPlan) -> list[Key]:
+    name = plan.order_field.removeprefix("order.")
+    return [Key(str(document["_id"]), int(document["order"][name])) for document in documents]
+
+
+def count_matches(matched: Phase) -> Count:
+    """Count all results, up to :data:`~catalog.search.plan.TOTAL_CAP` and within a bounded time."""
+    try:
+        with mongo.searching() as database:
+            value = database[PRODUCTS].count_documents(
+                matched.filter, hint=matched.hint, limit=TOTAL_CAP + 1, maxTimeMS=_share(_COUNT_SHARE)
+            )
+    except mongo.OutOfTime:
+        return Count(0, exact=False)
+    return Count(min(value, TOTAL_CAP), exact=value <= TOTAL_CAP)
+
+
+def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
+    """Return what the first :data:`FACET_SAMPLE` results add to the facets, and whether these are all results."""
+    wanted = dict.fromkeys(("brand", "category_path", "price", "rating", "stock"), 1)
+    try:
+        with mongo.searching() as database:
+            cursor = (
+                database[PRODUCTS]
+                .find(matched.filter, {"_id": 0, **wanted})
+                .hint(matched.hint)
+                .limit(FACET_SAMPLE + 1)
+                .batch_size(FACET_SAMPLE + 1)
+                .max_time_ms(_share(_FACET_SHARE))
+            )
+            documents = list(cursor)
+    except mongo.OutOfTime:
+        return [], False
+    rows = [
+        FacetRow(row["brand"], tuple(row["category_path"]), row["price"], row["rating"], row["stock"])
+        for row in documents[:FACET_SAMPLE]
+    ]
+    return rows, len(documents) <= FACET_SAMPLE

@@ -1,0 +1,1 @@
+"""How good search is: judged queries, metrics, a baseline on the same products."""

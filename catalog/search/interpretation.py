@@ -1,0 +1,285 @@
+"""What a query means in this catalogue: which terms to look for, and what was made of words that it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import pairwise
+
+from catalog.search.analysis import Unit, head_of, query_units, term_of
+from catalog.search.lexicon import Lexicon, TermStats, rarity
+from catalog.search.spelling import SHORTEST
+
+MAX_SPELLINGS = 4
+"""So many words that may have been meant are tried, until one finds something together with the others."""
+_SHORTEST_PREFIX = 3
+_MAX_COMPLETIONS = 8
+_COMPLETION_SHARE = 0.2
+
+
+class Origin(Enum):
+    """How a term came to be looked for."""
+
+    TYPED = "typed"
+    CORRECTED = "corrected"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One thing that a product should have.
+
+    Attributes:
+        unit: what was typed.
+        terms: all of them are needed.
+        alternatives: each of these does as well: synonyms, or words that begin with what was typed.
+        frequency: of the rarest of ``terms``, in any field.
+        strong_frequency: the same in name, brand, type and category.
+        rarity: how much it tells.
+        synonym_rarities: how much each of the alternatives tells, where they are synonyms.
+        kind_frequency: number of products that are such a thing.
+        known: whether any product has it.
+    """
+
+    unit: Unit
+    terms: tuple[str, ...]
+    alternatives: tuple[tuple[str, ...], ...] = ()
+    frequency: int = 0
+    strong_frequency: int = 0
+    rarity: float = 1.0
+    synonym_rarities: tuple[float, ...] = ()
+    kind_frequency: int = 0
+    known: bool = True
+    origin: Origin = Origin.TYPED
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """How a query is understood.
+
+    Attributes:
+        query: what is searched for, as people would write it.
+        wants: what products should have, in the order of the query.
+        dropped: words that were left out because nothing has them together with the others.
+        corrected: whether ``query`` differs from what was typed by its spelling.
+        head: position in ``wants`` of what the thing asked for is, or -1.
+        measured: whether the numbers of products are known.
+    """
+
+    query: str
+    wants: tuple[Want, ...]
+    dropped: tuple[str, ...] = ()
+    corrected: bool = False
+    head: int = -1
+    measured: bool = False
+
+
+def interpret(query: str, lexicon: Lexicon, *, as_typed: bool = False) -> list[Interpretation]:
+    """Return what ``query`` can mean, the likeliest first; nothing where it holds no word.
+
+    Args:
+        as_typed: correct nothing, because the user insists.
+    """
+    units = query_units(query)
+    if not units:
+        return []
+    stats = lexicon.stats({term for unit in units for option in unit.options for term in option})
+    if not lexicon.products:
+        return [Interpretation(query, tuple(Want(unit, unit.options[0]) for unit in units))]
+    wants = [_want(unit, stats, lexicon.products) for unit in units]
+    if as_typed or all(want.known for want in wants):
+        return [_finished(query, wants, lexicon)]
+    wants = list(_rejoined(wants, lexicon))
+    return [_finished(*meaning, lexicon) for meaning in _respelt(query, wants, lexicon)]
+
+
+def without_least_telling(meaning: Interpretation) -> Interpretation | None:
+    """Return the same with one word less, the one that says least; ``None`` where only one is left.
+
+    A word that no product has says nothing at all.
+    """
+    if len(meaning.wants) < 2:
+        return None
+    least = min(range(len(meaning.wants)), key=lambda place: _telling(meaning, place))
+    wants = tuple(want for place, want in enumerate(meaning.wants) if place != least)
+    head = meaning.head if meaning.head < least else meaning.head - 1 if meaning.head > least else -1
+    return replace(meaning, wants=wants, dropped=(*meaning.dropped, meaning.wants[least].unit.word), head=head)
+
+
+def _telling(meaning: Interpretation, place: int) -> tuple[bool, bool, float]:
+    want = meaning.wants[place]
+    return (want.known, place == meaning.head, want.rarity)
+
+
+def _want(unit: Unit, stats: Mapping[str, TermStats], products: int) -> Want:
+    for option in unit.options:
+        if all(term in stats for term in option):
+            return _known(unit, option, [stats[term] for term in option], products)
+    return Want(unit, unit.options[0], known=False)
+
+
+def _known(unit: Unit, terms: tuple[str, ...], found: Sequence[TermStats], products: int) -> Want:
+    rarest = min(found, key=lambda term: term.everywhere)
+    return Want(
+        unit=unit,
+        terms=terms,
+        frequency=rarest.everywhere,
+        strong_frequency=min(term.strong for term in found),
+        rarity=rarity(rarest.everywhere, products),
+        kind_frequency=min(term.kind for term in found),
+    )
+
+
+def _finished(query: str, wants: Sequence[Want], lexicon: Lexicon) -> Interpretation:
+    """Add synonyms and find what the thing asked for is."""
+    rules = lexicon.synonyms([term for want in wants for term in want.terms])
+    stats = lexicon.stats({term for rule in rules for target in rule.targets for term in target})
+    with_synonyms = []
+    for want in wants:
+        found = [
+            target
+            for rule in rules
+            if rule.source == want.terms
+            for target in rule.targets
+            if all(term in stats for term in target)
+        ]
+        rarities = [max(rarity(stats[term].everywhere, lexicon.products) for term in target) for target in found]
+        with_synonyms.append(
+            replace(want, alternatives=(*want.alternatives, *found), synonym_rarities=tuple(rarities))
+            if found
+            else want
+        )
+    corrected = any(want.origin is Origin.CORRECTED for want in wants)
+    if corrected:
+        query = _respelt_query(query, wants)
+    return Interpretation(
+        query=query,
+        wants=tuple(with_synonyms),
+        corrected=corrected,
+        head=_head(query, with_synonyms),
+        measured=True,
+    )
+
+
+def _head(query: str, wants: Sequence[Want]) -> int:
+    """Return which word says what the thing is: the last one that names a type or a category of products."""
+    end = len(head_of(query))
+    heads = [place for place, want in enumerate(wants) if want.kind_frequency and want.unit.start < end]
+    return heads[-1] if heads else -1
+
+
+def _rejoined(wants: Sequence[Want], lexicon: Lexicon) -> Iterator[Want]:
+    """Put together what products write as one word: ``head phones``, where one of the two is not known by itself."""
+    joined: dict[int, Want] = {}
+    for place, (left, right) in enumerate(pairwise(wants)):
+        both_plain = left.unit.is_plain_word and right.unit.is_plain_word
+        if place - 1 in joined or not both_plain or (left.known and right.known):
+            continue
+        word = left.unit.word + right.unit.word
+        term = term_of(word)
+        found = lexicon.stats({term})
+        if term in found:
+            unit = Unit(left.unit.start, right.unit.end, word, ((term,),))
+            joined[place] = replace(_known(unit, (term,), [found[term]], lexicon.products), origin=Origin.CORRECTED)
+    for place, want in enumerate(wants):
+        if place in joined:
+            yield joined[place]
+        elif place - 1 not in joined:
+            yield want
+
+
+def _respelt(query: str, wants: Sequence[Want], lexicon: Lexicon) -> Iterator[tuple[str, list[Want]]]:
+    """Yield the query with its unknown words replaced: the likeliest first, then others for the first such word."""
+    last = len(wants) - 1
+    choices = [
+        [want] if want.known else _replacements(want, lexicon, is_last=place == last)
+        for place, want in enumerate(wants)
+    ]
+    first = [options[0] for options in choices]
+    yield query, first
+    for place, options in enumerate(choices):
+        if len(options) > 1:
+            for other in options[1:]:
+                yield query, [*first[:place], other, *first[place + 1 :]]
+            return
+
+
+def _replacements(want: Want, lexicon: Lexicon, *, is_last: bool) -> list[Want]:
+    """Return what an unknown word may stand for, the likeliest first; itself where nothing is like it."""
+    word = want.unit.word
+    corrections = [
+        corrected
+        for spelling in lexicon.spellings(word)[:MAX_SPELLINGS]
+        if (corrected := _correction(want.unit, spelling.word, lexicon)) is not None
+    ]
+    completion = _completion(want.unit, lexicon) if is_last and len(word) >= _SHORTEST_PREFIX else None
+    if completion is not None:
+        is_slip = bool(corrections) and _is_slip(word, corrections[0], completion)
+        return [*corrections, completion] if is_slip else [completion, *corrections]
+    if not corrections and (split := _split(want.unit, lexicon)) is not None:
+        return [split]
+    return corrections or [want]
+
+
+def _is_slip(word: str, correction: Want, completion: Want) -> bool:
+    """Tell whether a word is a misspelt one rather than the beginning of one: a letter is missing at its end."""
+    meant = correction.unit.word
+    if len(word) >= SHORTEST and meant.startswith(word):
+        return True
+    return completion.frequency < _COMPLETION_SHARE * correction.frequency
+
+
+def _correction(unit: Unit, word: str, lexicon: Lexicon) -> Want | None:
+    term = term_of(word)
+    found = lexicon.stats({term})
+    if term not in found:
+        return None
+    corrected = replace(unit, word=word, options=((term,),))
+    return replace(_known(corrected, (term,), [found[term]], lexicon.products), origin=Origin.CORRECTED)
+
+
+def _completion(unit: Unit, lexicon: Lexicon) -> Want | None:
+    found = lexicon.completions(unit.word)[:_MAX_COMPLETIONS]
+    if not found:
+        return None
+    return Want(
+        unit=unit,
+        terms=(found[0].term,),
+        alternatives=tuple((term.term,) for term in found[1:]),
+        frequency=sum(term.everywhere for term in found),
+        strong_frequency=sum(term.strong for term in found),
+        rarity=rarity(sum(term.everywhere for term in found), lexicon.products),
+        kind_frequency=0,
+        origin=Origin.COMPLETED,
+    )
+
+
+def _split(unit: Unit, lexicon: Lexicon) -> Want | None:
+    """Return two known words that were written as one, the pair whose rarer word is the most frequent."""
+    word = unit.word
+    if not unit.is_plain_word or len(word) < 2 * _SHORTEST_PREFIX:
+        return None
+    pairs = [(word[:cut], word[cut:]) for cut in range(_SHORTEST_PREFIX, len(word) - _SHORTEST_PREFIX + 1)]
+    stats = lexicon.stats({term_of(part) for pair in pairs for part in pair})
+    found = [
+        (min(stats[term_of(left)].everywhere, stats[term_of(right)].everywhere), left, right)
+        for left, right in pairs
+        if term_of(left) in stats and term_of(right) in stats
+    ]
+    if not found:
+        return None
+    _, left, right = max(found)
+    terms = (term_of(left), term_of(right))
+    corrected = replace(unit, word=f"{left} {right}", options=(terms,))
+    return replace(_known(corrected, terms, [stats[term] for term in terms], lexicon.products), origin=Origin.CORRECTED)
+
+
+def _respelt_query(query: str, wants: Sequence[Want]) -> str:
+    """Return the query with corrected words in the place of those that were typed."""
+    parts, end = [], 0
+    for want in wants:
+        if want.origin is Origin.CORRECTED:
+            parts += [query[end : want.unit.start], want.unit.word]
+            end = want.unit.end
+    return "".join([*parts, query[end:]])

@@ -1,0 +1,227 @@
+"""The order of candidates: which words they have where, how rare those are, and what shoppers like.
+
+A score adds up, word by word, how much a product is about the word (BM25F, with what was stored for it by
+:mod:`catalog.search.impacts`) times how much the word tells (its inverse document frequency), then how well the whole
+fits: words side by side, a product that *is* the thing asked for. Stock and popularity decide among products that fit
+about as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from catalog.search.impacts import CHARACTERS, occurrences_of
+from catalog.search.index_keys import MAX_POPULARITY, brand_words, kind_words, unpacked_spans
+from catalog.search.interpretation import Interpretation, Origin, Want
+
+
+class Field(Enum):
+    """Where a product has a word; the value is what people are told."""
+
+    NAME = "name"
+    BRAND = "brand"
+    KIND = "type"
+    CATEGORY = "category"
+    ATTRIBUTE = "features"
+    DESCRIPTION = "description"
+
+
+SATURATION = 2.0
+"""Occurrences (weighted) at which a word counts half of what it can: BM25's k1."""
+SYNONYM_WEIGHT = 0.6
+ADJACENT = 0.2
+HEAD = 0.6
+OUT_OF_STOCK = 0.5
+POPULAR = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What ranking needs of a product.
+
+    Attributes:
+        key: its sort key in the static order.
+        places: of each term of :func:`terms_of`, its place in the product's words, or -1.
+    """
+
+    id: str
+    key: int
+    places: Sequence[int]
+    spans: int
+    impacts: str
+    brand: str
+    product_type: str
+    category_path: tuple[str, ...]
+    price: int
+    rating: float
+    stock: int
+    popularity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a product is where it is, for one word of the query.
+
+    Attributes:
+        word: as it is searched for.
+        found: the term by which the product was found.
+        field: where it has it; ``None`` where it has not.
+        points: what it adds to the score.
+        by: how the term came to be looked for.
+    """
+
+    word: str
+    found: str
+    field: Field | None
+    points: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score with its parts."""
+
+    total: float
+    evidence: tuple[Evidence, ...]
+    parts: tuple[tuple[str, float], ...]
+
+
+def terms_of(meaning: Interpretation) -> tuple[str, ...]:
+    """Return the terms whose places in a product decide its score, synonyms included."""
+    return tuple(
+        dict.fromkeys(term for want in meaning.wants for option in (want.terms, *want.alternatives) for term in option)
+    )
+
+
+class Ranking:
+    """Scores candidates for one query."""
+
+    def __init__(self, meaning: Interpretation) -> None:
+        self._wants = meaning.wants
+        self._head = meaning.head
+        slots = {term: slot for slot, term in enumerate(terms_of(meaning))}
+        self._options = [
+            [
+                (tuple(slots[term] for term in option), _option_weight(want, number), option)
+                for number, option in enumerate((want.terms, *want.alternatives))
+            ]
+            for want in meaning.wants
+        ]
+
+    def ranked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates, best first; those of equal score stay in the order given."""
+        return sorted(candidates, key=self._cost)
+
+    def _cost(self, candidate: Candidate) -> float:
+        return -self.score(candidate)
+
+    def score(self, candidate: Candidate) -> float:
+        """Return the score of a candidate."""
+        best = self._best_options(candidate)
+        total = sum(points for points, _ in best)
+        total += self._side_by_side(candidate) + self._is_one(candidate, best)
+        return total + _of_product(candidate)
+
+    def explained(self, candidate: Candidate) -> Score:
+        """Return the score of a candidate with its parts."""
+        best = self._best_options(candidate)
+        evidence = []
+        for want, options, (points, number) in zip(self._wants, self._options, best, strict=True):
+            if number < 0:
+                evidence.append(Evidence(want.unit.word, "", None, 0.0, want.origin.value))
+                continue
+            slots, _, terms = options[number]
+            by = "synonym" if _is_synonym(want, number) else want.origin.value
+            field = _field_of(candidate, slots[0], terms[0])
+            evidence.append(Evidence(want.unit.word, " ".join(terms), field, points, by))
+        parts = (
+            ("words", sum(points for points, _ in best)),
+            ("side by side", self._side_by_side(candidate)),
+            ("is what was asked for", self._is_one(candidate, best)),
+            ("stock", _of_stock(candidate)),
+            ("popularity", POPULAR * _fame(candidate.popularity)),
+        )
+        return Score(sum(points for _, points in parts), tuple(evidence), parts)
+
+    def _best_options(self, candidate: Candidate) -> list[tuple[float, int]]:
+        """Return for each want the points of its best option, and which one that is; -1 where the product has none."""
+        places, impacts = candidate.places, candidate.impacts
+        found = []
+        for options in self._options:
+            best, chosen = 0.0, -1
+            for number, (slots, weight, _) in enumerate(options):
+                points = weight * min(
+                    [_SATURATED[impacts[places[slot]]] if 0 <= places[slot] < len(impacts) else 0.0 for slot in slots]
+                )
+                if points > best:
+                    best, chosen = points, number
+            found.append((best, chosen))
+        return found
+
+    def _side_by_side(self, candidate: Candidate) -> float:
+        if len(self._wants) < 2:
+            return 0.0
+        in_name = candidate.spans & 0xFF
+        total = 0.0
+        for left, right, first, second in zip(
+            self._wants, self._wants[1:], self._options, self._options[1:], strict=False
+        ):
+            here = candidate.places[first[0][0][-1]]
+            if 0 <= here < in_name - 1 and candidate.places[second[0][0][0]] == here + 1:
+                total += ADJACENT * min(left.rarity, right.rarity)
+        return total
+
+    def _is_one(self, candidate: Candidate, best: Sequence[tuple[float, int]]) -> float:
+        if self._head < 0 or best[self._head][1] < 0:
+            return 0.0
+        terms = self._options[self._head][best[self._head][1]][2]
+        is_one = terms[-1] in kind_words(candidate.product_type, candidate.category_path[-1])
+        return HEAD * self._wants[self._head].rarity if is_one else 0.0
+
+
+_SATURATED = {
+    character: occurrences_of(character) * (SATURATION + 1) / (occurrences_of(character) + SATURATION)
+    for character in CHARACTERS
+}
+
+
+def _option_weight(want: Want, number: int) -> float:
+    if not _is_synonym(want, number):
+        return want.rarity
+    # A synonym that many products have must not make them look as telling as the rare word that was typed.
+    return SYNONYM_WEIGHT * min(want.rarity, want.synonym_rarities[number - 1])
+
+
+def _is_synonym(want: Want, number: int) -> bool:
+    return number > 0 and want.origin is not Origin.COMPLETED
+
+
+def _field_of(candidate: Candidate, slot: int, term: str) -> Field:
+    """Return the weightiest field in which a product has a term."""
+    place = candidate.places[slot]
+    name, labels, attributes = unpacked_spans(candidate.spans)
+    if place < name:
+        return Field.NAME
+    if place < labels:
+        if term in kind_words(candidate.product_type, candidate.category_path[-1]):
+            return Field.KIND
+        return Field.BRAND if term in brand_words(candidate.brand) else Field.CATEGORY
+    return Field.ATTRIBUTE if place < attributes else Field.DESCRIPTION
+
+
+def _of_product(candidate: Candidate) -> float:
+    return _of_stock(candidate) + POPULAR * _fame(candidate.popularity)
+
+
+def _of_stock(candidate: Candidate) -> float:
+    return 0.0 if candidate.stock > 0 else -OUT_OF_STOCK
+
+
+@lru_cache(maxsize=10_000)
+def _fame(popularity: int) -> float:
+    """Return a popularity on a scale from 0 to 1, on which a hundred times as popular is a fixed step."""
+    return math.log1p(popularity) / math.log1p(MAX_POPULARITY)

@@ -1,0 +1,204 @@
+"""Find a page of results: choose what the query means, gather candidates, rank them, count. Knows no cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from cachelayer.trace import span
+from catalog import candidates
+from catalog.candidates import Place, Window
+from catalog.documents import to_product
+from catalog.errors import CatalogUnavailable
+from catalog.search.cursor import Cursor
+from catalog.search.facets import FacetRow, Facets, count_facets
+from catalog.search.interpretation import Interpretation, interpret, without_least_telling
+from catalog.search.plan import (
+    WINDOW,
+    Narrowing,
+    narrowing_of,
+    plan_everything,
+    plan_phases,
+)
+from catalog.search.ranking import Candidate, Ranking, terms_of
+from catalog.search.request import PAGE_SIZE, SearchRequest, Sort
+from catalog.services.found import NOTHING, Choice, Page, Result
+from catalog.services.walking import walk
+from catalog.vocabulary.store import lexicon
+
+MAX_DROPPED = 6
+"""So many words are left out, one after the other, until something is found."""
+
+
+def find_page(request: SearchRequest) -> Page:
+    """Return a page of results.
+
+    Raises:
+        CatalogUnavailable: MongoDB does not answer.
+    """
+    if not request.query:
+        return walk(request, None)
+    with span("plan"):
+        meanings = interpret(request.query, lexicon, as_typed=request.as_typed)
+    if not meanings:
+        return NOTHING
+    narrowing = narrowing_of(request)
+    if request.after is not None:
+        choice = _chosen(meanings, request.after, narrowing)
+        return _ranked(request, choice) if _is_by_relevance(request) else walk(request, choice)
+    for choice in _choices(meanings, narrowing):
+        page = _ranked(request, choice) if _is_by_relevance(request) else walk(request, choice)
+        if page.results:
+            return page
+    return replace(NOTHING, meaning=meanings[0])
+
+
+def _is_by_relevance(request: SearchRequest) -> bool:
+    return request.sort is Sort.RELEVANCE
+
+
+def _choices(meanings: Sequence[Interpretation], narrowing: Narrowing) -> Iterator[Choice]:
+    """Yield what to try, the likeliest first: the meanings, then the first of them with words left out.
+
+    Words are left out only where the catalogue has nothing for all of them: where filters exclude what there is,
+    the answer is that these filters match nothing.
+    """
+    for number, meaning in enumerate(meanings):
+        yield _choice(meaning, number, narrowing)
+    if narrowing != Narrowing() and candidates.any_match(_choice(meanings[0], 0, Narrowing()).everything):
+        return
+    for meaning in _shortened(meanings[0]):
+        yield _choice(meaning, 0, narrowing)
+
+
+def _shortened(meaning: Interpretation) -> Iterator[Interpretation]:
+    rest: Interpretation | None = meaning
+    for _ in range(MAX_DROPPED):
+        rest = without_least_telling(rest) if rest is not None else None
+        if rest is None:
+            return
+        if all(want.known for want in rest.wants):
+            yield rest
+
+
+def _chosen(meanings: Sequence[Interpretation], after: Cursor, narrowing: Narrowing) -> Choice:
+    number = min(after.meaning, len(meanings) - 1)
+    meaning = meanings[number]
+    for _ in range(after.dropped):
+        meaning = without_least_telling(meaning) or meaning
+    return _choice(meaning, number, narrowing)
+
+
+def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choice:
+    wanted = {*terms_of(meaning), *narrowing.terms}
+    frequencies = dict(lexicon.stats(wanted)) if meaning.measured else {}
+    return Choice(
+        meaning=meaning,
+        number=number,
+        phases=plan_phases(meaning, narrowing, frequencies),
+        everything=plan_everything(meaning, narrowing, frequencies),
+        frequencies=frequencies,
+    )
+
+
+def _ranked(request: SearchRequest, choice: Choice) -> Page:
+    """Return a page by relevance: the candidates of one window, ranked, from an offset on."""
+    after = request.after
+    start = Place(after.phase, after.key, after.seen) if after is not None else Place()
+    offset = after.offset if after is not None else 0
+    if start.phase >= len(choice.phases):
+        return replace(NOTHING, meaning=choice.meaning)
+    window = candidates.find_window(choice.phases, terms=terms_of(choice.meaning), start=start, size=WINDOW)
+    ranking = Ranking(choice.meaning)
+    with span("rank"):
+        best = ranking.ranked(window.candidates)[offset : offset + request.limit]
+    if not best and not window.complete:
+        # That nothing was found in time does not mean that there is nothing.
+        raise CatalogUnavailable("The search took too long.")
+    if not best:
+        return replace(NOTHING, meaning=choice.meaning)
+    total, exact = _total(request, choice, window)
+    related = _related(request, choice, ranking, best) if after is None and window.end is None else []
+    page = Page(
+        meaning=choice.meaning,
+        results=(),
+        total=total + len(related),
+        exact=exact,
+        next_page=_next_place(request, choice, window, start=start, offset=offset, total=total, exact=exact),
+        facets=_facets(choice, window) if after is None else None,
+        complete=window.complete,
+    )
+    return replace(page, results=_results([*best, *related], full=len(best), ranking=ranking, request=request))
+
+
+def _results(shown: Sequence[Candidate], *, full: int, ranking: Ranking, request: SearchRequest) -> tuple[Result, ...]:
+    documents = candidates.find_by_ids([candidate.id for candidate in shown])
+    return tuple(
+        Result(
+            to_product(documents[candidate.id]),
+            score=ranking.explained(candidate) if request.explain else None,
+            has_all=number < full,
+        )
+        for number, candidate in enumerate(shown)
+        if candidate.id in documents
+    )
+
+
+def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Sequence[Candidate]) -> list[Candidate]:
+    """Return products that have some of the words, where few have all: as many as are missing on the first page."""
+    missing = min(request.limit, PAGE_SIZE) - len(best) if choice.meaning.measured else 0
+    terms = terms_of(choice.meaning)
+    seen = {candidate.id for candidate in best}
+    found: list[Candidate] = []
+    for meaning in _shortened(choice.meaning):
+        if len(found) >= missing:
+            break
+        fewer = _choice(meaning, choice.number, narrowing_of(request))
+        window = candidates.find_window(fewer.phases, terms=terms, start=Place(), size=WINDOW)
+        fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
+        seen.update(candidate.id for candidate in fresh)
+        found += ranking.ranked(fresh)[: missing - len(found)]
+    return found
+
+
+def _next_place(
+    request: SearchRequest, choice: Choice, window: Window, *, start: Place, offset: int, total: int, exact: bool
+) -> Cursor | None:
+    shown_until = offset + request.limit
+    if shown_until < len(window.candidates):
+        place, next_offset = start, shown_until
+    elif window.end is not None:
+        place, next_offset = window.end, 0
+    else:
+        return None
+    return Cursor(
+        sort=request.sort.value,
+        key=place.key,
+        seen=place.seen,
+        total=total,
+        total_relation="eq" if exact else "gte",
+        phase=place.phase,
+        offset=next_offset,
+        meaning=choice.number,
+        dropped=len(choice.meaning.dropped),
+    )
+
+
+def _total(request: SearchRequest, choice: Choice, window: Window) -> tuple[int, bool]:
+    if request.after is not None:
+        return request.after.total, request.after.total_relation == "eq"
+    if window.end is None:
+        return len(window.candidates), window.complete
+    count = candidates.count_matches(choice.everything)
+    return max(count.value, len(window.candidates) + 1), count.exact
+
+
+def _facets(choice: Choice, window: Window) -> Facets:
+    if window.end is None:
+        return count_facets([_row(candidate) for candidate in window.candidates], exact=window.complete)
+    rows, exact = candidates.sample_for_facets(choice.everything)
+    return count_facets(rows or [_row(candidate) for candidate in window.candidates], exact=exact)
+
+
+def _row(candidate: Candidate) -> FacetRow:
+    return FacetRow(candidate.brand, candidate.category_path, candidate.price, candidate.rating, candidate.stock)

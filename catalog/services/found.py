@@ -1,0 +1,62 @@
+"""What finding a page of results yields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.products import Product
+from catalog.search.cursor import Cursor
+from catalog.search.facets import Facets
+from catalog.search.interpretation import Interpretation
+from catalog.search.lexicon import TermStats
+from catalog.search.plan import Phase
+from catalog.search.ranking import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A product with its score, where that was asked for.
+
+    Attributes:
+        has_all: whether it has all words of the query.
+    """
+
+    product: Product
+    score: Score | None = None
+    has_all: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of results.
+
+    Attributes:
+        meaning: what was searched for; ``None`` where the query holds no word.
+        results: in order.
+        total: number of all results, exact or at least that many.
+        next_page: where the next page begins; ``None`` at the end.
+        facets: ``None`` where there are no results, or on later pages.
+        complete: whether everything was looked at; if not, time has run out and there may be more.
+    """
+
+    meaning: Interpretation | None
+    results: tuple[Result, ...]
+    total: int
+    exact: bool
+    next_page: Cursor | None
+    facets: Facets | None
+    complete: bool = True
+
+
+NOTHING = Page(None, (), 0, exact=True, next_page=None, facets=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One meaning of a query: the how manyeth it is, how many words it lacks, and its plan."""
+
+    meaning: Interpretation
+    number: int
+    phases: tuple[Phase, ...]
+    everything: Phase
+    frequencies: dict[str, TermStats]

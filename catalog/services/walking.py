@@ -1,0 +1,91 @@
+"""Pages in a stored order: by price, rating or age, and lists without words. Nothing is ranked."""
+
+from __future__ import annotations
+
+from catalog import candidates
+from catalog.candidates import Key
+from catalog.documents import to_product
+from catalog.search.cursor import Cursor
+from catalog.search.facets import count_facets
+from catalog.search.index_keys import ANY_TERM
+from catalog.search.plan import Phase, PhaseName, SearchPlan, plan_walk
+from catalog.search.request import SearchRequest
+from catalog.services.found import Choice, Page, Result
+
+
+def walk(request: SearchRequest, choice: Choice | None) -> Page:
+    """Return a page in the order of ``request``.
+
+    Where all results are few, they are put in order here: those with a word in the description alone are among
+    them, which only the index by relevance knows, and a rare price does not make the walk a long one. Where they
+    are many, they are those with all words in name, brand, type or category, straight from the index.
+
+    Args:
+        choice: what the query means; ``None`` without words.
+    """
+    words = [term for want in choice.meaning.wants for term in want.terms] if choice else []
+    plan = plan_walk(request, words, choice.frequencies if choice else {})
+    matched = choice.everything if choice else _phase_of(plan)
+    few = candidates.find_few(matched, plan) if choice or plan.checks_price_late else None
+    if few is None:
+        matched = _phase_of(plan)
+        found = candidates.find_keys(plan, limit=request.limit + 1)
+    else:
+        found = _from_place(request, few, plan)
+    shown, has_more = found[: request.limit], len(found) > request.limit
+    documents = candidates.find_by_ids([key.id for key in shown])
+    total, exact = _total(request, matched, few, shown=len(shown), has_more=has_more)
+    rows, is_all = candidates.sample_for_facets(matched) if request.after is None and shown else ([], True)
+    return Page(
+        meaning=choice.meaning if choice else None,
+        results=tuple(Result(to_product(documents[key.id])) for key in shown if key.id in documents),
+        total=total,
+        exact=exact,
+        next_page=_end(request, choice, shown, total=total, exact=exact) if has_more else None,
+        facets=count_facets(rows, exact=is_all) if rows else None,
+    )
+
+
+def _phase_of(plan: SearchPlan) -> Phase:
+    hint = candidates.PRICE_INDEX if plan.checks_price_late else plan.hint
+    alone = plan.filter or {"terms": ANY_TERM}
+    return Phase(PhaseName.STRONG, alone, hint, None)
+
+
+def _from_place(request: SearchRequest, few: list[Key], plan: SearchPlan) -> list[Key]:
+    """Return the results from this page on."""
+    after = request.after
+    if after is None:
+        return few
+    end = after.key * plan.direction
+    return [key for key in few if key.order * plan.direction >= end and key.id not in after.seen]
+
+
+def _total(
+    request: SearchRequest, matched: Phase, few: list[Key] | None, *, shown: int, has_more: bool
+) -> tuple[int, bool]:
+    if request.after is not None:
+        return request.after.total, request.after.total_relation == "eq"
+    if few is not None:
+        return len(few), True
+    if not has_more:
+        return shown, True
+    count = candidates.count_matches(matched)
+    return max(count.value, shown + 1), count.exact
+
+
+def _end(request: SearchRequest, choice: Choice | None, shown: list[Key], *, total: int, exact: bool) -> Cursor:
+    last = shown[-1].order
+    seen = tuple(key.id for key in shown if key.order == last)
+    before = request.after
+    if before is not None and before.key == last:
+        seen = (*before.seen, *seen)
+    return Cursor(
+        sort=request.sort.value,
+        key=last,
+        seen=seen,
+        total=total,
+        total_relation="eq" if exact else "gte",
+        meaning=choice.number if choice else 0,
+        dropped=len(choice.meaning.dropped) if choice else 0,
+    )

@@ -1,0 +1,90 @@
+"""The counted words of the catalogue: right, complete after an interruption, near the products between two counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from catalog.indexes import PRODUCTS
+from catalog.seeding.progress import Progress
+from catalog.services.editing import create_product
+from catalog.tests.factories import draft, store
+from catalog.vocabulary import building
+from catalog.vocabulary.building import build_vocabulary
+from catalog.vocabulary.learning import drift, refresh_vocabulary
+from catalog.vocabulary.store import BUILD, TERMS, lexicon
+
+
+@pytest.fixture
+def catalogue(products_db: Any) -> Any:
+    store(
+        *(draft(f"MOUSE-{number}", name=f"Wireless Mouse {number}") for number in range(5)),
+        draft("PAD", name="Mouse pads", product_type="Pad", description="For a keyboard", category_path=("Pads",)),
+        draft("GONE", name="Wireless Mouse", active=False),
+    )
+    return products_db
+
+
+def test_terms_are_counted_by_where_products_have_them(catalogue: Any) -> None:
+    build_vocabulary(catalogue)
+    stats = lexicon.stats(["mous", "wireless", "keyboard", "pad", "brand:logitech", "unicorn"])
+    assert "unicorn" not in stats
+    assert (stats["mous"].strong, stats["mous"].everywhere, stats["mous"].kind) == (6, 6, 5)
+    assert (stats["keyboard"].strong, stats["keyboard"].everywhere) == (0, 1)
+    assert stats["pad"].kind == 1
+    assert stats["brand:logitech"].strong == 6
+    assert stats["mous"].form == "mouse"
+    assert lexicon.products == 6
+
+
+def test_a_build_that_was_interrupted_goes_on_and_counts_nothing_twice(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_vocabulary(catalogue)
+    whole = {row["_id"]: row for row in catalogue[TERMS].find()}
+    monkeypatch.setattr(building, "PIECE", 2)
+
+    class Impatient(Progress):
+        def update(self, done: float) -> None:
+            if done >= 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_vocabulary(catalogue, Impatient())
+    assert catalogue[BUILD].count_documents({}) == 2
+    assert {row["_id"] for row in catalogue[TERMS].find()} == set(whole), "search goes on with the old words"
+    build_vocabulary(catalogue)
+    assert {row["_id"]: row for row in catalogue[TERMS].find()} == whole
+    assert catalogue[BUILD].count_documents({}) == 0
+
+
+def test_new_words_of_an_edited_product_are_known_at_once(catalogue: Any) -> None:
+    build_vocabulary(catalogue)
+    assert "trackbal" not in lexicon.stats(["trackbal"])
+    create_product(draft=draft("NEW", name="Ergonomic trackball"))
+    assert lexicon.stats(["trackbal"])["trackbal"].form == "trackball"
+
+
+def test_drift_is_measured_and_a_small_catalogue_counted_anew(catalogue: Any) -> None:
+    assert drift(catalogue).share == 1.0
+    assert refresh_vocabulary(catalogue)
+    assert not refresh_vocabulary(catalogue), "nothing has changed since"
+    create_product(draft=draft("NEW", name="Ergonomic trackball"))
+    assert drift(catalogue).changed == 1
+    assert refresh_vocabulary(catalogue)
+    assert lexicon.products == 7
+
+
+def test_products_of_an_older_analysis_are_analysed_anew(catalogue: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    catalogue[PRODUCTS].update_many(
+        {"sku": "PAD"}, {"$set": {"analyzer": 1, "terms": ["old"], "words": [], "impacts": ""}}
+    )
+    call_command("reindex_search")
+    assert "1 products analysed anew" in capsys.readouterr().out
+    stored = catalogue[PRODUCTS].find_one({"sku": "PAD"})
+    assert "keyboard" in stored["words"]
+    assert len(stored["impacts"]) == len(stored["words"])
+    call_command("reindex_search", "--status")
+    assert "6 products counted, 0 changed since (0.0%)" in capsys.readouterr().out
