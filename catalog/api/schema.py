@@ -120,6 +120,9 @@ class FacetValueSerializer(serializers.Serializer[Any]):
 class FacetsSerializer(serializers.Serializer[Any]):
     brand = FacetValueSerializer(many=True)
     category = FacetValueSerializer(many=True)
+    price = FacetValueSerializer(many=True, help_text="Bands; `50-100` is from 50 to below 100 in major units")
+    rating = FacetValueSerializer(many=True, help_text="At least so many stars")
+    in_stock = serializers.IntegerField(min_value=0)
     exact = serializers.BooleanField(help_text="Whether all results were counted, or only the first of them")
 
 
@@ -248,11 +251,12 @@ SEARCH_PARAMETERS = [
         description="Name or path, such as `audio` or `accessories/mice`",
     ),
     OpenApiParameter(
-        "brand", {"type": "string", "maxLength": MAX_FILTER_LENGTH}, description="Spelling and case do not matter"
+        "brand", {"type": "string", "maxLength": MAX_FILTER_LENGTH}, description="One or several, joined by commas"
     ),
     OpenApiParameter("min_price", OpenApiTypes.NUMBER, description="In major units"),
     OpenApiParameter("max_price", OpenApiTypes.NUMBER, description="In major units"),
     OpenApiParameter("in_stock", OpenApiTypes.BOOL),
+    OpenApiParameter("min_rating", {"type": "integer", "minimum": 1, "maximum": 5}),
     OpenApiParameter("sort", {"type": "string", "enum": [sort.value for sort in Sort], "default": "relevance"}),
     OpenApiParameter("after", {"type": "string"}, description="`next` of the page before"),
     OpenApiParameter("as_typed", OpenApiTypes.BOOL, description="Correct no spelling"),

@@ -9,7 +9,7 @@ from catalog.contexts.formatting import currency_symbol, format_minor
 from catalog.contexts.links import search_url
 from catalog.money import shop_currency
 from catalog.representation import ProductJSON
-from catalog.search.index_keys import category_key
+from catalog.search.index_keys import category_key, slug
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.products import CategoryJSON
 from catalog.services.search import FacetJSON, FacetsJSON
@@ -72,6 +72,9 @@ class Filters:
 
     category: Facet | None
     brand: Facet | None
+    price: Facet | None
+    rating: Facet | None
+    in_stock_count: str
     chips: tuple[Chip, ...]
     sorts: tuple[SortOption, ...]
     kept: tuple[tuple[str, str], ...]
@@ -110,11 +113,21 @@ def build_filters(
     return Filters(
         category=_unless_empty(_category_facet(request, facets, names, top_categories, exact=exact)),
         brand=_unless_empty(_brand_facet(request, facets, exact=exact)),
+        price=_unless_empty(_price_facet(request, facets, exact=exact)),
+        rating=_unless_empty(_rating_facet(request, facets, exact=exact)),
+        in_stock_count=_count(facets["in_stock"], exact) if facets is not None else "",
         chips=_chips(request, names, products),
         sorts=tuple(SortOption(sort.value, label, sort is request.sort) for sort, label in _SORT_LABELS.items()),
         kept=tuple(
             (name, value)
-            for name, value in (("q", request.query), ("category", request.category), ("brand", request.brand))
+            for name, value in (
+                ("q", request.query),
+                ("category", request.category),
+                ("brand", request.brand),
+                ("min_rating", str(request.min_rating or "")),
+                ("as_typed", "true" if request.as_typed else ""),
+                ("explain", "true" if request.explain else ""),
+            )
             if value
         ),
         min_price=format_minor(request.min_price),
@@ -184,22 +197,66 @@ def _category_facet(
 
 def _brand_facet(request: SearchRequest, facets: FacetsJSON | None, *, exact: bool) -> Facet:
     values = _values(facets, "brand")
-    if request.brand:
-        chosen = values[0]["label"] if values else request.brand.replace("-", " ").title()
-        return Facet(
-            "brand",
-            "Brand",
-            (
-                _option("brand", "All brands", "", search_url(request, brand=""), "all"),
-                _option("brand", chosen, "", search_url(request), request.brand, selected=True),
-            ),
-            (),
-        )
+    chosen = set(request.brands)
+    known = {value["key"] for value in values}
+    # What is chosen stays on the list even where nothing is left of it, or it could not be given up.
+    values = [*values, *(FacetJSON(key=key, label=_spelt(key), count=0) for key in request.brands if key not in known)]
+    ancestors = [_option("brand", "All brands", "", search_url(request, brand=""), "all")] if chosen else []
     options = (
-        _option("brand", value["label"], _count(value["count"], exact), search_url(request, brand=value["key"]), str(n))
-        for n, value in enumerate(values)
+        _option(
+            "brand",
+            value["label"],
+            _count(value["count"], exact),
+            search_url(request, brand=",".join(sorted(chosen ^ {value["key"]}))),
+            value["key"],
+            selected=value["key"] in chosen,
+        )
+        for value in values
     )
-    return Facet("brand", "Brand", (), tuple(options))
+    return Facet("brand", "Brand", tuple(ancestors), tuple(options))
+
+
+def _price_facet(request: SearchRequest, facets: FacetsJSON | None, *, exact: bool) -> Facet:
+    ancestors = []
+    if request.min_price is not None or request.max_price is not None:
+        url = search_url(request, min_price=None, max_price=None)
+        ancestors.append(_option("price", "Any price", "", url, "all"))
+    options = []
+    for value in facets["price"] if facets is not None else []:
+        low, _, high = value["key"].partition("-")
+        # The next band begins where this one ends, so this one ends a minor unit before.
+        bounds = {"min_price": int(low) * 100 or None, "max_price": int(high) * 100 - 1 if high else None}
+        label = _price_label(currency_symbol(shop_currency()), low if low != "0" else "", high)
+        selected = (request.min_price, request.max_price) == (bounds["min_price"], bounds["max_price"])
+        url = search_url(request, **bounds)
+        options.append(_option("price", label, _count(value["count"], exact), url, value["key"], selected=selected))
+    return Facet("price", "Price", tuple(ancestors), tuple(options))
+
+
+def _rating_facet(request: SearchRequest, facets: FacetsJSON | None, *, exact: bool) -> Facet:
+    ancestors = []
+    if request.min_rating:
+        ancestors.append(_option("rating", "Any rating", "", search_url(request, min_rating=0), "all"))
+    options = (
+        _option(
+            "rating",
+            _stars(int(value["key"])),
+            _count(value["count"], exact),
+            search_url(request, min_rating=int(value["key"])),
+            value["key"],
+            selected=request.min_rating == int(value["key"]),
+        )
+        for value in (facets["rating"] if facets is not None else [])
+    )
+    return Facet("rating", "Rating", tuple(ancestors), tuple(options))
+
+
+def _stars(least: int) -> str:
+    return f"{least} stars and more" if least > 1 else "1 star and more"
+
+
+def _spelt(key: str) -> str:
+    return key.replace("-", " ").title()
 
 
 def _unless_empty(facet: Facet) -> Facet | None:
@@ -227,11 +284,14 @@ def _chips(request: SearchRequest, names: Sequence[str], products: Sequence[Prod
     chips: list[Chip] = []
     if request.category:
         chips.append(Chip(names[-1], search_url(request, category="")))
-    if request.brand:
-        label = products[0]["brand"] if products else request.brand.replace("-", " ").title()
-        chips.append(Chip(label, search_url(request, brand="")))
+    labels = {slug(product["brand"]): product["brand"] for product in products}
+    for brand in request.brands:
+        others = ",".join(one for one in request.brands if one != brand)
+        chips.append(Chip(labels.get(brand, _spelt(brand)), search_url(request, brand=others)))
     if low or high:
         chips.append(Chip(_price_label(symbol, low, high), search_url(request, min_price=None, max_price=None)))
+    if request.min_rating:
+        chips.append(Chip(_stars(request.min_rating), search_url(request, min_rating=0)))
     if request.in_stock:
         chips.append(Chip("In stock", search_url(request, in_stock=False)))
     return tuple(chips)

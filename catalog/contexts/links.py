@@ -24,6 +24,7 @@ def search_url(request: SearchRequest, **changes: Any) -> str:
         ("in_stock", "true" if changed.in_stock else ""),
         ("as_typed", "true" if changed.as_typed and changed.query else ""),
         ("explain", "true" if changed.explain and changed.query else ""),
+        ("min_rating", str(changed.min_rating or "")),
         ("sort", "" if changed.sort is Sort.RELEVANCE else changed.sort.value),
     ]
     given = urlencode([(name, value) for name, value in parameters if value])

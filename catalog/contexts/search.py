@@ -146,7 +146,7 @@ def _heading(request: SearchRequest, names: Sequence[str], found: SearchJSON) ->
         return f"“{request.query}”"
     if names:
         return names[-1]
-    if request.brand:
+    if len(request.brands) == 1:
         return found["data"][0]["brand"] if found["data"] else request.brand.replace("-", " ").title()
     return "New products" if request.sort is Sort.NEWEST else "All products"
 

@@ -10,6 +10,7 @@ from catalog import mongo
 from catalog.documents import ProductDraft, draft_of, to_product
 from catalog.evaluation.baseline import FullTextBaseline
 from catalog.evaluation.metrics import Grades, Metrics, measure
+from catalog.evaluation.typos import TypoReport, measure_typos
 from catalog.importing.errors import ImportFailed
 from catalog.importing.formats import rows_of
 from catalog.importing.interrupt import Interrupts
@@ -36,6 +37,7 @@ class Evaluation:
     Attributes:
         products: number of products searched.
         results: skus by query, best first.
+        typos: how well misspelt queries are put up with.
         missing: judged products that the file does not hold.
     """
 
@@ -43,6 +45,7 @@ class Evaluation:
     missing: int
     ours: Metrics
     baseline: Metrics
+    typos: TypoReport
     results: Mapping[str, list[str]]
 
 
@@ -89,6 +92,7 @@ def evaluate(judgements: Mapping[str, Grades], *, products: int) -> Evaluation:
         missing=len({sku for grades in judgements.values() for sku in grades} - known),
         ours=measure(ours, judgements),
         baseline=measure(theirs, judgements),
+        typos=measure_typos(),
         results=ours,
     )
 

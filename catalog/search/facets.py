@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from catalog.search.index_keys import category_key, slug
 
 VALUES = 12
+PRICE_BANDS = 5
+MINOR = 100
+"""Minor units in one unit of the prices of bands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +38,78 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Values by facet; ``exact`` tells whether all results were counted, or only the first of them."""
+    """Values by facet.
+
+    Attributes:
+        prices: bands from cheap to dear; the key of one is ``50-100``, or ``500-`` for the last.
+        ratings: at least so many stars, from 4 down.
+        in_stock: how many of the counted results are in stock.
+        exact: whether all results were counted, or only the first of them.
+    """
 
     brands: tuple[FacetValue, ...]
     categories: tuple[FacetValue, ...]
+    prices: tuple[FacetValue, ...]
+    ratings: tuple[FacetValue, ...]
+    in_stock: int
     exact: bool
 
 
 def count_facets(rows: Sequence[FacetRow], *, exact: bool, values: int = VALUES) -> Facets:
     """Count the values of ``rows``."""
-    brands: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    categories: Counter[tuple[str, ...]] = Counter()
-    for row in rows:
-        categories[row.category_path] += 1
-        if row.brand:
-            brands[slug(row.brand)][row.brand] += 1
     return Facets(
-        # Spellings of a brand that lead to the same filter are one value, under its most frequent spelling.
-        brands=_largest(((key, of.most_common(1)[0][0], of.total()) for key, of in brands.items()), values),
-        categories=_largest(
-            ((category_key(path), _told_apart(path, categories), count) for path, count in categories.items()), values
-        ),
+        brands=count_brands(rows, values=values),
+        categories=_count_categories(rows, values),
+        prices=count_prices(rows),
+        ratings=count_ratings(rows),
+        in_stock=sum(row.stock > 0 for row in rows),
         exact=exact,
     )
+
+
+def count_brands(rows: Sequence[FacetRow], *, values: int = VALUES) -> tuple[FacetValue, ...]:
+    """Count brands; spellings that lead to the same filter are one value, under the most frequent of them."""
+    brands: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        if row.brand:
+            brands[slug(row.brand)][row.brand] += 1
+    return _largest(((key, of.most_common(1)[0][0], of.total()) for key, of in brands.items()), values)
+
+
+def count_prices(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
+    """Count prices in bands with round limits, each with about as many products."""
+    prices = sorted(row.price for row in rows)
+    if len(prices) < 2 or prices[0] == prices[-1]:
+        return ()
+    limits = sorted({_round_limit(prices[len(prices) * part // PRICE_BANDS]) for part in range(1, PRICE_BANDS)})
+    limits = [limit for limit in limits if prices[0] < limit <= prices[-1]]
+    found = []
+    for low, high in pairwise([0, *limits, None]):
+        first = bisect_left(prices, low or 0)
+        last = len(prices) if high is None else bisect_left(prices, high)
+        if last > first:
+            key = f"{(low or 0) // MINOR}-{'' if high is None else high // MINOR}"
+            found.append(FacetValue(key=key, label=key, count=last - first))
+    return tuple(found) if len(found) > 1 else ()
+
+
+def count_ratings(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
+    """Count products with at least 4, 3, 2 and 1 stars."""
+    counted = ((stars, sum(row.rating >= stars for row in rows)) for stars in (4, 3, 2, 1))
+    return tuple(FacetValue(str(stars), str(stars), count) for stars, count in counted if count)
+
+
+def _count_categories(rows: Sequence[FacetRow], values: int) -> tuple[FacetValue, ...]:
+    categories = Counter(row.category_path for row in rows)
+    counted = ((category_key(path), _told_apart(path, categories), count) for path, count in categories.items())
+    return _largest(counted, values)
+
+
+def _round_limit(price: int) -> int:
+    """Return the greatest of 1, 2, 5, 10, 20, 50, ... major units that is not above a price in minor units."""
+    whole = max(price // MINOR, 1)
+    power: int = 10 ** (len(str(whole)) - 1)
+    return max(step * power for step in (1, 2, 5) if step * power <= whole) * MINOR
 
 
 def _told_apart(path: tuple[str, ...], among: Iterable[tuple[str, ...]]) -> str:

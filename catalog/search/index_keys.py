@@ -213,6 +213,11 @@ def order_keys(
     )
 
 
+def rating_bound(rating: int) -> int:
+    """Return the least ``order.rating`` of products whose mean rating is at least ``rating``."""
+    return (rating * 100) << 24 << TIE_BITS
+
+
 def price_bounds(min_price: int | None, max_price: int | None) -> tuple[int | None, int | None]:
     """Return the range of ``order.price`` (inclusive) that a range of prices in minor units stands for."""
     low = None if min_price is None else min_price << TIE_BITS

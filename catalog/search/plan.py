@@ -16,7 +16,15 @@ from bson import ObjectId
 from bson.int64 import Int64
 
 from catalog.search.cursor import MAX_TOTAL
-from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, brand_term, category_term, kind_term, price_bounds
+from catalog.search.index_keys import (
+    ANY_TERM,
+    IN_STOCK_TERM,
+    brand_term,
+    category_term,
+    kind_term,
+    price_bounds,
+    rating_bound,
+)
 from catalog.search.interpretation import Interpretation, Origin, Want
 from catalog.search.lexicon import TermStats
 from catalog.search.request import SearchRequest, Sort
@@ -104,8 +112,9 @@ class Narrowing:
 def narrowing_of(request: SearchRequest) -> Narrowing:
     """Return the filters of ``request``."""
     terms = [category_term(request.category)] if request.category else []
-    if request.brand:
-        terms.append(brand_term(request.brand))
+    brands = tuple(brand_term(brand) for brand in request.brands)
+    if len(brands) == 1:
+        terms += brands
     if request.in_stock:
         terms.append(IN_STOCK_TERM)
     bounds: dict[str, Int64] = {}
@@ -114,7 +123,10 @@ def narrowing_of(request: SearchRequest) -> Narrowing:
         bounds["$gte"] = Int64(low)
     if high is not None:
         bounds["$lte"] = Int64(high)
-    return Narrowing(tuple(terms), conditions={"order.price": bounds} if bounds else {})
+    conditions: dict[str, Any] = {"order.price": bounds} if bounds else {}
+    if request.min_rating:
+        conditions["order.rating"] = {"$gte": Int64(rating_bound(request.min_rating))}
+    return Narrowing(tuple(terms), groups=(brands,) if len(brands) > 1 else (), conditions=conditions)
 
 
 def plan_walk(request: SearchRequest, words: Sequence[str] = (), frequencies: Frequencies | None = None) -> SearchPlan:

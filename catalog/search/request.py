@@ -20,8 +20,10 @@ MAX_FILTER_LENGTH = 200
 PAGE_SIZE = 20
 _MAX_PRICE = Decimal(10**10)
 _PRICE = re.compile(r"^[0-9]{1,15}([.,][0-9]{1,4})?$")
+_RATING = re.compile(r"^[1-5]$")
+MAX_BRANDS = 10
 _PLAIN_QUERY = re.compile(r"^[a-z0-9 ]*$")
-_PLAIN_KEY = re.compile(r"^[a-z0-9 |=/_-]{1,60}$")
+_PLAIN_KEY = re.compile(r"^[a-z0-9 |=/,_-]{1,60}$")
 _TRUE = frozenset({"1", "true", "on", "yes"})
 _FALSE = frozenset({"", "0", "false", "off", "no"})
 
@@ -43,7 +45,8 @@ class SearchRequest:
     Attributes:
         query: what was typed, in composed Unicode, lower case and with single spaces; may be empty.
         category: key of a category such as ``accessories/mice``, or empty.
-        brand: slug of a brand, or empty.
+        brand: slugs of brands in order, joined by commas; any of them will do. Empty for all brands.
+        min_rating: lowest mean rating from 1 to 5, or 0.
         min_price: lowest price in minor units, or ``None``.
         max_price: highest price in minor units, or ``None``.
         after: where the page before this one ended, or ``None`` for the first page.
@@ -57,6 +60,7 @@ class SearchRequest:
     min_price: int | None = None
     max_price: int | None = None
     in_stock: bool = False
+    min_rating: int = 0
     sort: Sort = Sort.RELEVANCE
     after: Cursor | None = None
     limit: int = PAGE_SIZE
@@ -65,9 +69,12 @@ class SearchRequest:
 
     @property
     def has_filters(self) -> bool:
-        return bool(
-            self.category or self.brand or self.in_stock or self.min_price is not None or self.max_price is not None
-        )
+        prices = self.min_price is not None or self.max_price is not None
+        return bool(self.category or self.brand or self.in_stock or self.min_rating or prices)
+
+    @property
+    def brands(self) -> tuple[str, ...]:
+        return tuple(self.brand.split(",")) if self.brand else ()
 
     def first_page(self) -> SearchRequest:
         return replace(self, after=None)
@@ -82,6 +89,7 @@ class SearchRequest:
                 ("min", self.min_price),
                 ("max", self.max_price),
                 ("stock", "in" if self.in_stock else ""),
+                ("rating", self.min_rating or ""),
                 ("sort", "" if self.sort is Sort.RELEVANCE else self.sort.value),
                 ("after", self.after.encoded() if self.after else ""),
                 ("typed", "yes" if self.as_typed else ""),
@@ -125,6 +133,7 @@ def parse_search_request(parameters: Mapping[str, str], *, query_field: str, que
         min_price=low,
         max_price=high,
         in_stock=_flag(parameters, "in_stock"),
+        min_rating=_rating(parameters.get("min_rating", "")),
         sort=sort,
         after=decode_cursor(after, sort=sort.value) if after else None,
         as_typed=_flag(parameters, "as_typed"),
@@ -156,7 +165,18 @@ def _brand(text: str) -> str:
         return ""
     if len(text) > MAX_FILTER_LENGTH:
         raise InvalidParameter("brand", "No brand has such a long name.")
-    return slug(text)
+    found = sorted({slug(name) for name in text.split(",") if name.strip()})
+    if len(found) > MAX_BRANDS:
+        raise InvalidParameter("brand", f"Choose at most {MAX_BRANDS} brands.")
+    return ",".join(found)
+
+
+def _rating(text: str) -> int:
+    if not text.strip():
+        return 0
+    if not _RATING.match(text.strip()):
+        raise InvalidParameter("min_rating", "Give a whole number from 1 to 5.")
+    return int(text)
 
 
 def _price(parameters: Mapping[str, str], field: str) -> int | None:

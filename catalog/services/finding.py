@@ -11,17 +11,19 @@ from catalog.candidates import Place, Window
 from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
 from catalog.search.cursor import Cursor
-from catalog.search.facets import FacetRow, Facets, count_facets
+from catalog.search.facets import FacetRow, Facets
 from catalog.search.interpretation import Interpretation, interpret, without_least_telling
 from catalog.search.plan import (
     WINDOW,
     Narrowing,
+    Phase,
     narrowing_of,
     plan_everything,
     plan_phases,
 )
 from catalog.search.ranking import Candidate, Ranking, terms_of
 from catalog.search.request import PAGE_SIZE, SearchRequest, Sort
+from catalog.services.faceting import facets_of
 from catalog.services.found import NOTHING, Choice, Page, Result
 from catalog.services.walking import walk
 from catalog.vocabulary.store import lexicon
@@ -30,14 +32,17 @@ MAX_DROPPED = 6
 """So many words are left out, one after the other, until something is found."""
 
 
-def find_page(request: SearchRequest) -> Page:
+def find_page(request: SearchRequest, *, with_facets: bool = True) -> Page:
     """Return a page of results.
+
+    Args:
+        with_facets: whether the first page counts its facets.
 
     Raises:
         CatalogUnavailable: MongoDB does not answer.
     """
     if not request.query:
-        return walk(request, None)
+        return walk(request, None, with_facets=with_facets)
     with span("plan"):
         meanings = interpret(request.query, lexicon, as_typed=request.as_typed)
     if not meanings:
@@ -45,16 +50,18 @@ def find_page(request: SearchRequest) -> Page:
     narrowing = narrowing_of(request)
     if request.after is not None:
         choice = _chosen(meanings, request.after, narrowing)
-        return _ranked(request, choice) if _is_by_relevance(request) else walk(request, choice)
+        return _page(request, choice, with_facets=with_facets)
     for choice in _choices(meanings, narrowing):
-        page = _ranked(request, choice) if _is_by_relevance(request) else walk(request, choice)
+        page = _page(request, choice, with_facets=with_facets)
         if page.results:
             return page
     return replace(NOTHING, meaning=meanings[0])
 
 
-def _is_by_relevance(request: SearchRequest) -> bool:
-    return request.sort is Sort.RELEVANCE
+def _page(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:
+    if request.sort is Sort.RELEVANCE:
+        return _ranked(request, choice, with_facets=with_facets)
+    return walk(request, choice, with_facets=with_facets)
 
 
 def _choices(meanings: Sequence[Interpretation], narrowing: Narrowing) -> Iterator[Choice]:
@@ -101,7 +108,7 @@ def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choic
     )
 
 
-def _ranked(request: SearchRequest, choice: Choice) -> Page:
+def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:
     """Return a page by relevance: the candidates of one window, ranked, from an offset on."""
     after = request.after
     start = Place(after.phase, after.key, after.seen) if after is not None else Place()
@@ -125,7 +132,7 @@ def _ranked(request: SearchRequest, choice: Choice) -> Page:
         total=total + len(related),
         exact=exact,
         next_page=_next_place(request, choice, window, start=start, offset=offset, total=total, exact=exact),
-        facets=_facets(choice, window) if after is None else None,
+        facets=_facets(request, choice, window) if after is None and with_facets else None,
         complete=window.complete,
     )
     return replace(page, results=_results([*best, *related], full=len(best), ranking=ranking, request=request))
@@ -193,11 +200,12 @@ def _total(request: SearchRequest, choice: Choice, window: Window) -> tuple[int,
     return max(count.value, len(window.candidates) + 1), count.exact
 
 
-def _facets(choice: Choice, window: Window) -> Facets:
-    if window.end is None:
-        return count_facets([_row(candidate) for candidate in window.candidates], exact=window.complete)
-    rows, exact = candidates.sample_for_facets(choice.everything)
-    return count_facets(rows or [_row(candidate) for candidate in window.candidates], exact=exact)
+def _facets(request: SearchRequest, choice: Choice, window: Window) -> Facets:
+    def matched(wanted: SearchRequest) -> Phase:
+        return _choice(choice.meaning, choice.number, narrowing_of(wanted)).everything
+
+    is_all = window.end is None and window.complete
+    return facets_of(request, matched, rows=[_row(row) for row in window.candidates] if is_all else None)
 
 
 def _row(candidate: Candidate) -> FacetRow:

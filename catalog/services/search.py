@@ -26,10 +26,21 @@ class FacetJSON(TypedDict):
 
 
 class FacetsJSON(TypedDict):
-    """Values by facet; counts are over all results where ``exact``, else over the first of them."""
+    """Values by facet; counts are over all results where ``exact``, else over the first of them.
+
+    What is chosen in a facet does not narrow the counts of that facet, only those of the others.
+
+    Attributes:
+        price: bands; a key such as ``50-100`` holds prices in major units from the first to below the second.
+        rating: at least so many stars.
+        in_stock: how many results are.
+    """
 
     brand: list[FacetJSON]
     category: list[FacetJSON]
+    price: list[FacetJSON]
+    rating: list[FacetJSON]
+    in_stock: int
     exact: bool
 
 
@@ -100,15 +111,14 @@ def _tagged(request: SearchRequest, page: Page) -> Loaded:
     words = set(indexed_terms(request.query))
     if page.meaning is not None:
         words.update(terms_of(page.meaning))
-    if request.brand:
-        words.add(brand_term(request.brand))
-    narrowed = (
-        request.in_stock or request.sort is not Sort.RELEVANCE or (request.min_price, request.max_price) != (None, None)
-    )
+    words.update(map(brand_term, request.brands))
+    has_bounds = request.min_rating or (request.min_price, request.max_price) != (None, None)
+    narrowed = bool(request.in_stock or request.sort is not Sort.RELEVANCE or has_bounds)
     tags |= search_tags(words, narrowed=narrowed)
     if request.category:
         tags.add(f"category:{request.category}")
-    if not page.results or not (words or request.category):
+    # The facet of brands counts products of other brands as well, whatever words they have.
+    if not page.results or request.brand or not (words or request.category):
         tags.add(ANY_PRODUCT)
     return Loaded(_json(page), tuple(sorted(tags)))
 
@@ -157,6 +167,9 @@ def _facets(facets: Facets) -> FacetsJSON:
     return FacetsJSON(
         brand=[_facet(value) for value in facets.brands],
         category=[_facet(value) for value in facets.categories],
+        price=[_facet(value) for value in facets.prices],
+        rating=[_facet(value) for value in facets.ratings],
+        in_stock=facets.in_stock,
         exact=facets.exact,
     )
 

@@ -6,14 +6,15 @@ from catalog import candidates
 from catalog.candidates import Key
 from catalog.documents import to_product
 from catalog.search.cursor import Cursor
-from catalog.search.facets import count_facets
+from catalog.search.facets import Facets
 from catalog.search.index_keys import ANY_TERM
-from catalog.search.plan import Phase, PhaseName, SearchPlan, plan_walk
+from catalog.search.plan import Phase, PhaseName, SearchPlan, narrowing_of, plan_everything, plan_walk
 from catalog.search.request import SearchRequest
+from catalog.services.faceting import facets_of
 from catalog.services.found import Choice, Page, Result
 
 
-def walk(request: SearchRequest, choice: Choice | None) -> Page:
+def walk(request: SearchRequest, choice: Choice | None, *, with_facets: bool = True) -> Page:
     """Return a page in the order of ``request``.
 
     Where all results are few, they are put in order here: those with a word in the description alone are among
@@ -34,16 +35,25 @@ def walk(request: SearchRequest, choice: Choice | None) -> Page:
         found = _from_place(request, few, plan)
     shown, has_more = found[: request.limit], len(found) > request.limit
     documents = candidates.find_by_ids([key.id for key in shown])
+    counts = with_facets and request.after is None and bool(shown)
     total, exact = _total(request, matched, few, shown=len(shown), has_more=has_more)
-    rows, is_all = candidates.sample_for_facets(matched) if request.after is None and shown else ([], True)
     return Page(
         meaning=choice.meaning if choice else None,
         results=tuple(Result(to_product(documents[key.id])) for key in shown if key.id in documents),
         total=total,
         exact=exact,
         next_page=_end(request, choice, shown, total=total, exact=exact) if has_more else None,
-        facets=count_facets(rows, exact=is_all) if rows else None,
+        facets=_facets(request, choice, words, is_few=few is not None) if counts else None,
     )
+
+
+def _facets(request: SearchRequest, choice: Choice | None, words: list[str], *, is_few: bool) -> Facets:
+    def matched(wanted: SearchRequest) -> Phase:
+        if choice is not None and is_few:
+            return plan_everything(choice.meaning, narrowing_of(wanted), choice.frequencies)
+        return _phase_of(plan_walk(wanted, words, choice.frequencies if choice else {}))
+
+    return facets_of(request, matched)
 
 
 def _phase_of(plan: SearchPlan) -> Phase:

@@ -37,7 +37,9 @@ def ids(products_db: Any) -> list[str]:
 
 
 def found(request: SearchRequest) -> set[str]:
-    return {product["sku"] for product in search_products(request=request).value["data"]}
+    """Return the skus of the products that have all words."""
+    page = search_products(request=request).value
+    return set() if page["dropped_words"] else {product["sku"] for product in page["data"][: page["matching_all"]]}
 
 
 def edit(product_id: str, **fields: Any) -> None:

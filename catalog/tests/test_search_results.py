@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from catalog.candidates import PRICE_INDEX
 from catalog.indexes import PRODUCTS
@@ -13,7 +16,8 @@ from catalog.search.cursor import decode_cursor
 from catalog.search.plan import TOTAL_CAP, plan_walk
 from catalog.search.request import SearchRequest, Sort
 from catalog.services import search as search_service
-from catalog.services.search import search_products
+from catalog.services.finding import find_page
+from catalog.services.search import _facets, search_products
 from catalog.tests.factories import draft, store
 
 
@@ -147,3 +151,62 @@ def test_paging_through_a_range_of_prices_shows_everything_once(products_db: Any
             break
         request = replace(request, after=decode_cursor(page["next"], sort=sort.value))
     assert len(shown) == len(set(shown)) == 70
+
+
+def test_several_brands_widen_the_results_and_leave_the_counts_of_brands_as_they_were(products_db: Any) -> None:
+    store(*(draft(f"SKU-{number}", brand=("Cherry", "Trust", "Razer")[number % 3]) for number in range(12)))
+    every = search_products(request=SearchRequest(query="mouse")).value
+    one = search_products(request=SearchRequest(query="mouse", brand="cherry")).value
+    two = search_products(request=SearchRequest(query="mouse", brand="cherry,razer")).value
+    assert (every["total"], one["total"], two["total"]) == (12, 4, 8)
+    assert one["facets"]["brand"] == two["facets"]["brand"] == every["facets"]["brand"]
+
+
+def _counts(facets: Any, *, without: str) -> dict[tuple[str, str], int]:
+    counted = {
+        (name, value["key"]): value["count"]
+        for name in ("brand", "category", "price", "rating")
+        if name != without
+        for value in facets[name]
+    }
+    return counted | ({} if without == "in_stock" else {("in_stock", ""): facets["in_stock"]})
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000), sort=st.sampled_from(list(Sort)), query=st.sampled_from(["", "mouse", "red mouse"]))
+def test_adding_a_filter_never_raises_a_count(products_db: Any, seed: int, sort: Sort, query: str) -> None:
+    chance = random.Random(seed)
+    products_db[PRODUCTS].delete_many({})
+    store(
+        *(
+            draft(
+                f"SKU-{number}",
+                name=chance.choice(["Red Mouse", "Blue Mouse", "Mouse"]),
+                brand=chance.choice(["Cherry", "Trust", "Razer"]),
+                category_path=chance.choice([("Accessories", "Mice"), ("Gaming", "Mice")]),
+                price=chance.choice([900, 1900, 4900, 9900]),
+                rating=chance.choice([2.0, 3.5, 4.5]),
+                stock=chance.choice([0, 5]),
+            )
+            for number in range(30)
+        )
+    )
+    filters: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("brand", {"brand": "cherry"}),
+        ("brand", {"brand": "cherry,trust"}),
+        ("category", {"category": "gaming"}),
+        ("price", {"max_price": 4900}),
+        ("rating", {"min_rating": 3}),
+        ("in_stock", {"in_stock": True}),
+    )
+    request = SearchRequest(query=query, sort=sort, **chance.choice(filters)[1])
+    before = find_page(request)
+    for name, added in filters:
+        if any(getattr(request, field) for field in added):
+            continue
+        after = find_page(replace(request, **added))
+        assert after.total <= before.total
+        if before.facets is None or after.facets is None:
+            continue
+        wide, narrow = (_counts(_facets(page.facets), without=name) for page in (before, after) if page.facets)
+        assert {key: count for key, count in narrow.items() if count > wide.get(key, count)} == {}

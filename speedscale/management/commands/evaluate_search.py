@@ -79,6 +79,11 @@ class Command(BaseCommand):
         for label, name in _ROWS:
             mine, other = getattr(ours, name), getattr(baseline, name)
             self.stdout.write(f"{label:<22}{mine:>8.3f}{other:>8.3f}{'':>4}{mine - other:+.3f}")
+        typos = found.typos
+        self.stdout.write(
+            f"{typos.queries:,} queries with one typing error: {typos.found:.1%} have the first result of the clean "
+            f"query among the first 3; {typos.clean_changed} clean queries were changed"
+        )
 
 
 @contextmanager
@@ -108,4 +113,5 @@ def _report(found: Evaluation) -> dict[str, Any]:
         "missing": found.missing,
         "search": metrics(found.ours),
         "baseline": metrics(found.baseline),
+        "typos": asdict(found.typos),
     }

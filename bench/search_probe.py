@@ -1,0 +1,112 @@
+"""Runs a log of queries against one catalogue and prints what it measured; a process of its own, without caches.
+
+"Cold" is the whole search past every cache of ours, with MongoDB's cache warm: interpretation, candidates, ranking,
+products of the page, total and facets. MongoDB's cache is warmed by one run over the log that is not measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from typing import Any
+
+import django
+import psutil
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "speedscale.settings")
+_REGEX_QUERIES = 60
+_DEEP_PAGE = 500
+
+
+def main() -> None:
+    """Measure what the arguments name: the number of queries, and what to leave out."""
+    django.setup()
+    from bench.search_log import make_log
+    from catalog import mongo
+    from catalog.vocabulary.store import lexicon
+
+    count, seed = int(sys.argv[1]), int(sys.argv[2])
+    database = mongo.command_database()
+    log = make_log(database, count=count, seed=seed)
+    for query in log:
+        _search(query)
+    measured = []
+    for query in log:
+        lexicon.forget()
+        started = time.perf_counter()
+        page = _search(query)
+        measured.append(((time.perf_counter() - started) * 1000, query.kind, query.text, page.total, page.complete))
+    bare = []
+    for query in log:
+        started = time.perf_counter()
+        _search(query, facets=False)
+        bare.append((time.perf_counter() - started) * 1000)
+    result: dict[str, Any] = {
+        "products": database["products"].estimated_document_count(),
+        "searches": measured,
+        "without_facets": bare,
+        "deep": _deep_page(log),
+        "worker_mib": psutil.Process().memory_info().rss / 2**20,
+        "indexes_mib": {
+            name: size / 2**20 for name, size in database.command("collStats", "products")["indexSizes"].items()
+        },
+    }
+    if "regex" in sys.argv:
+        result["regex"] = _regex(database, log[:_REGEX_QUERIES])
+    print(json.dumps(result))
+
+
+def _search(query: Any, *, facets: bool = True) -> Any:
+    from catalog.search.request import SearchRequest
+    from catalog.services import finding
+
+    request = SearchRequest(query=query.text, **dict(query.filters))
+    return finding.find_page(request, with_facets=facets)
+
+
+def _deep_page(log: list[Any]) -> dict[str, float]:
+    """Return the milliseconds of page 1 and of page 500 of the same queries: medians over queries with so many."""
+    from dataclasses import replace
+    from statistics import median
+
+    from catalog.search.request import SearchRequest
+    from catalog.services.finding import find_page
+
+    first_ms, deep_ms = [], []
+    for query in [one for one in log if one.kind in ("1 words", "beginning")][:20]:
+        request = SearchRequest(query=query.text)
+        page = find_page(request)
+        for _ in range(_DEEP_PAGE - 2):
+            if page.next_page is None:
+                break
+            page = find_page(replace(request, after=page.next_page), with_facets=False)
+        if page.next_page is None:
+            continue
+        deep = replace(request, after=page.next_page)
+        for wanted, found in ((request, first_ms), (deep, deep_ms)) * 5:
+            started = time.perf_counter()
+            find_page(wanted, with_facets=False)
+            found.append((time.perf_counter() - started) * 1000)
+        if len(deep_ms) >= 15:
+            break
+    return {"first": median(first_ms), "deep": median(deep_ms)} if deep_ms else {}
+
+
+def _regex(database: Any, log: list[Any]) -> list[float]:
+    """Return the milliseconds of the reference: one regular expression over name, brand and category, top 20."""
+    found = []
+    for query in log:
+        pattern = {"$regex": re.escape(query.text), "$options": "i"}
+        started = time.perf_counter()
+        list(
+            database["products"].find({"$or": [{"name": pattern}, {"category": pattern}, {"brand": pattern}]}).limit(20)
+        )
+        found.append((time.perf_counter() - started) * 1000)
+    return found
+
+
+if __name__ == "__main__":
+    main()
