@@ -65,15 +65,23 @@ class Window:
     complete: bool
 
 
-def find_window(phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int) -> Window:
+def find_window(phases: Sequence[Phase], *, everything: Phase, terms: Sequence[str], start: Place, size: int) -> Window:
     """Return the next ``size`` candidates from ``start`` on.
 
+    Words that hardly meet make every phase a long walk, so all results are asked for first: where they fit into the
+    window, that one walk was enough.
+
     Args:
+        everything: matches what all phases match together.
         terms: whose places in each product ranking wants to know.
     """
     found: list[Candidate] = []
     deadline = perf_counter() + settings.SEARCH_BUDGET_MS / 1000
     try:
+        if start == Place() and len(phases) > 1:
+            rows = _find(everything, terms=terms, place=start, limit=size + 1, deadline=deadline)
+            if len(rows) <= size:
+                return Window(tuple(rows), None, complete=True)
         for number in range(start.phase, len(phases)):
             place = start if number == start.phase else Place(phase=number)
             rows = _find(phases[number], terms=terms, place=place, limit=size + 1 - len(found), deadline=deadline)

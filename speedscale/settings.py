@@ -154,7 +154,7 @@ MIGRATION_MODULES = {
 MONGO_TIMEOUT_MS = 1000
 """Longest wait for a usable MongoDB server and for one reply, in milliseconds."""
 
-SEARCH_BUDGET_MS = env.integer("SEARCH_BUDGET_MS", 100, minimum=5, maximum=500)
+SEARCH_BUDGET_MS = env.integer("SEARCH_BUDGET_MS", 250, minimum=5, maximum=500)
 """What MongoDB may take to find the products of one search; an answer that is cut off says so."""
 
 REDIS_TIMEOUT_SECONDS = env.integer("REDIS_TIMEOUT_MS", 50, minimum=5, maximum=5000) / 1000

@@ -115,7 +115,9 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     offset = after.offset if after is not None else 0
     if start.phase >= len(choice.phases):
         return replace(NOTHING, meaning=choice.meaning)
-    window = candidates.find_window(choice.phases, terms=terms_of(choice.meaning), start=start, size=WINDOW)
+    window = candidates.find_window(
+        choice.phases, everything=choice.everything, terms=terms_of(choice.meaning), start=start, size=WINDOW
+    )
     ranking = Ranking(choice.meaning)
     with span("rank"):
         best = ranking.ranked(window.candidates)[offset : offset + request.limit]
@@ -161,7 +163,9 @@ def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Seq
         if len(found) >= missing:
             break
         fewer = _choice(meaning, choice.number, narrowing_of(request))
-        window = candidates.find_window(fewer.phases, terms=terms, start=Place(), size=WINDOW)
+        window = candidates.find_window(
+            fewer.phases, everything=fewer.everything, terms=terms, start=Place(), size=WINDOW
+        )
         fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
         seen.update(candidate.id for candidate in fresh)
         found += ranking.ranked(fresh)[: missing - len(found)]
