@@ -213,7 +213,8 @@ def test_a_signed_in_person_stays_signed_in_when_redis_is_lost(client: Client, o
 
 
 def test_a_search_while_its_index_is_being_built_is_a_503(client: Client, own_mongod: MongodServer) -> None:
-    mongo.command_database()["products"].drop_index("terms_popularity")
+    for index in ("terms_popularity", "words_popularity"):
+        mongo.command_database()["products"].drop_index(index)
     response = search(client, "wireless")
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0

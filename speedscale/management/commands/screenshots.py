@@ -103,7 +103,7 @@ def _warm_up(browser: Browser, url: str) -> str:
 
 def _shots(product: str) -> tuple[Shot, ...]:
     search = "/search?q=wireless+mouse"
-    nothing = "/search?q=hovercraft+full+of+eels"
+    nothing = "/search?q=hovercraft"
     return (
         Shot("home", "/", "desktop", "light"),
         Shot("home", "/", "phone", "dark"),

@@ -18,7 +18,7 @@ PAGES = {
     "results": "/search?q=mouse",
     "filtered results": "/search?q=mouse&category=accessories&brand=logitech&min_price=5&in_stock=true",
     "second page": "/search?category=computers",
-    "nothing found": "/search?q=hovercraft+eels",
+    "nothing found": "/search?q=hovercraft",
     "product": "product",
     "similar": "similar",
     "dashboard": "/dashboard/",

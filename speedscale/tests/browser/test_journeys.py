@@ -132,10 +132,31 @@ def test_the_second_visit_is_answered_by_a_cache_and_says_so(visitor: Visitor) -
 
 
 def test_nothing_found_leads_on(visitor: Visitor) -> None:
-    page = visitor.open("/search?q=purple+mouse+hovercraft")
+    page = visitor.open("/search?q=wireless+mouse&brand=nobody")
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
     page.get_by_role("link", name="Search for “mouse” only").click()
     expect(visitor.cards.first).to_be_visible()
+
+
+def test_a_misspelt_search_says_what_it_shows_and_can_be_insisted_on(visitor: Visitor) -> None:
+    page = visitor.open("/search?q=wireles+mause")
+    expect(page.get_by_text("Showing results for wireless mouse")).to_be_visible()
+    expect(visitor.cards.first).to_be_visible()
+    page.get_by_role("link", name="Search instead for").click()
+    expect(page.get_by_text("Showing results for")).to_be_hidden()
+
+
+def test_a_word_that_no_product_has_is_left_out_and_named(visitor: Visitor) -> None:
+    page = visitor.open("/search?q=mouse+hovercraft")
+    expect(page.get_by_text("Left out: hovercraft")).to_be_visible()
+    expect(visitor.cards.first).to_be_visible()
+
+
+def test_a_result_tells_why_it_is_where_it_is(visitor: Visitor) -> None:
+    page = visitor.open("/search?q=wireless+mouse")
+    page.get_by_role("link", name="Why these results?").click()
+    expect(visitor.cards.first).to_contain_text("Why it is here")
+    expect(visitor.cards.first).to_contain_text("in its")
 
 
 def test_a_price_that_is_none_is_refused_in_words_and_stays_typed(visitor: Visitor) -> None:
