@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from speedscale.embedded.ports import is_listening, lasting_port
 from speedscale.embedded.process import ServerError, ServerProcess, find_binary
@@ -116,6 +116,9 @@ class MongodServer(MongodProcess):
         try:
             with self.direct_client() as client:
                 return self._is_configured(client) and bool(client.admin.command("hello").get("isWritablePrimary"))
+        except AutoReconnect:
+            # A node that finds itself outside of its old configuration closes all connections; it is asked again.
+            return False
         except PyMongoError as error:
             raise ServerError(f"mongod cannot become a replica set: {error}\n{self.log_tail()}") from error
 
