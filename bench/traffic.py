@@ -24,6 +24,7 @@ class Answer:
     """What a visitor was told; ``status`` is 599 where nothing came."""
 
     at: float
+    path: str
     status: int
     x_cache: str
     elapsed_ms: float
@@ -35,6 +36,7 @@ class Summary:
 
     Attributes:
         answered: share of requests with a status below 500.
+        failed: the others by path, status, and seconds since the beginning.
     """
 
     requests: int
@@ -44,6 +46,7 @@ class Summary:
     p99_ms: float
     slowest_ms: float
     x_cache: dict[str, int]
+    failed: tuple[tuple[str, int, float], ...]
 
 
 class Traffic:
@@ -89,6 +92,7 @@ class Traffic:
             p99_ms=round(latencies[int(len(latencies) * 0.99)], 2),
             slowest_ms=round(latencies[-1], 1),
             x_cache=dict(Counter(answer.x_cache for answer in answers)),
+            failed=tuple((each.path, each.status, round(each.at - begin, 1)) for each in answers if each.status >= 500),
         )
 
     def first(self, x_cache: str, *, after: float, share: float = 0.9, window: float = 0.5) -> float | None:
@@ -106,8 +110,9 @@ class Traffic:
         due = monotonic() + delay
         while not self._stopping.is_set():
             sleep(max(due - monotonic(), 0))
+            path = chance.choice(self._paths)
             try:
-                connection.request("GET", chance.choice(self._paths))
+                connection.request("GET", path)
                 response = connection.getresponse()
                 response.read()
                 status, x_cache = response.status, response.headers.get("X-Cache", "")
@@ -115,7 +120,7 @@ class Traffic:
                 status, x_cache = _NO_ANSWER, ""
                 connection.close()
                 connection = self._connect()
-            self._answers.append(Answer(due, status, x_cache, (monotonic() - due) * 1000))
+            self._answers.append(Answer(due, path, status, x_cache, (monotonic() - due) * 1000))
             due += self._pause
         connection.close()
 

@@ -56,7 +56,12 @@ def get_or_load(key: str, policy: str | Policy, loader: Callable[[], Any], *, or
         Exception: whatever else the loader raises; it is never stored.
     """
     read = Read(key, policy_named(policy) if isinstance(policy, str) else policy, loader)
-    outcome, stored = read.run()
+    try:
+        outcome, stored = read.run()
+    except Absent:
+        if (trace := current_trace()) is not None:
+            trace.lookups.append(Lookup(key, Outcome.MISS, origin, 0.0))
+        raise
     answer = _answer(key, outcome, origin, stored)
     if stored.envelope.absent:
         raise Absent(key)

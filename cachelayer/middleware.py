@@ -21,10 +21,10 @@ class TraceMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        self._static_prefix = settings.STATIC_URL
+        self._static_prefixes = (settings.STATIC_URL,) if settings.STATIC_URL else ()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith(self._static_prefix):
+        if request.path.startswith(self._static_prefixes):
             return self._get_response(request)
         with tracing() as trace:
             response = self._get_response(request)
