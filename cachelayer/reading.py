@@ -47,7 +47,7 @@ class Read:
             return found
         epoch = local.epoch
         if bus.is_in_doubt:
-            return self._join(self._load_without_redis)
+            return self._join(self._load_in_doubt)
         try:
             found = self._from_redis(epoch)
         except RedisUnavailable:
@@ -120,6 +120,21 @@ class Read:
 
     def _load_without_redis(self) -> tuple[Outcome, Stored]:
         return Outcome.BYPASS, self._load()[0]
+
+    def _load_in_doubt(self) -> tuple[Outcome, Stored]:
+        """Load, because what Redis holds may be old; take that all the same where there is nothing better."""
+        try:
+            return self._load_without_redis()
+        except Absent:
+            raise
+        except Exception:
+            try:
+                stored = read_redis(self._key)
+            except RedisUnavailable:
+                stored = None
+            if stored is None or stored.envelope.absent or now_ms() >= stored.envelope.hard_ms:
+                raise
+            return Outcome.STALE_ON_ERROR, stored
 
     def _load_under_lease(self) -> tuple[Outcome, Stored]:
         deadline = monotonic() + self._policy.wait_seconds

@@ -18,6 +18,7 @@ from cachelayer import redis as redis_door
 from cachelayer.absence import Absent
 from cachelayer.engine import Loaded, get_or_load, get_or_load_many, invalidate, invalidate_everything
 from cachelayer.envelope import Envelope
+from cachelayer.invalidation import InvalidationBus
 from cachelayer.local import LocalCache
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy, all_policies, policy_table
@@ -475,3 +476,18 @@ def test_the_table_of_policies_has_a_row_for_each() -> None:
     assert all(len(row) == len(headings) for row in cells.values())
     assert cells["product"][:2] == ("300 s", "3,900 s")
     assert cells["price"][5:] == ("no", "no")
+
+
+def test_while_another_redis_may_have_taken_over_an_old_value_only_stands_in_for_a_failed_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    get_or_load("k", NO_L1, Loader("old"))
+    loader = Loader("new")
+    monkeypatch.setattr(InvalidationBus, "is_in_doubt", True)
+    answer = get_or_load("k", NO_L1, loader)
+    assert (answer.outcome, answer.value) == (Outcome.BYPASS, "new")
+    loader.error = ConnectionError("the database is away")
+    answer = get_or_load("k", NO_L1, loader)
+    assert (answer.outcome, answer.value) == (Outcome.STALE_ON_ERROR, "old")
+    with pytest.raises(ConnectionError):
+        get_or_load("cold", NO_L1, loader)
