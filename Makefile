@@ -7,7 +7,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test drill lint bench bench-full screenshots system-packages clean
+.PHONY: help install install-dev run demo test drill lint bench bench-full screenshots system-packages clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -15,6 +15,9 @@ help: ## Show this list
 
 run: install ## Start MongoDB, Redis and the web server; print the URL; Ctrl-C stops everything
 	@exec $(PY) manage.py up
+
+demo: install ## The same with generated visitors, without a rate limit; opens the dashboard
+	@RATE_LIMIT_SEARCH= exec $(PY) manage.py up --demo
 
 test: install-dev system-packages ## Run the whole suite against real servers, browser tests included
 	@$(PY) -m pytest -n $(TEST_WORKERS)

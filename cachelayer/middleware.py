@@ -16,6 +16,10 @@ _GROUPS = ("admin", "dashboard", "lab")
 """Namespaces with many addresses; the first counts as one route, the others are not counted at all."""
 
 
+GENERATED_HEADER = "HTTP_X_GENERATED_TRAFFIC"
+"""A request that says so is shown as made by a program for show; it is answered like any other."""
+
+
 class TraceMiddleware:
     """Adds ``Server-Timing`` and ``X-Cache`` and records the request; first in the list, so that it sees everything."""
 
@@ -27,6 +31,7 @@ class TraceMiddleware:
         if request.path.startswith(self._static_prefixes):
             return self._get_response(request)
         with tracing() as trace:
+            request.trace = trace  # type: ignore[attr-defined]
             response = self._get_response(request)
             outcome = trace.outcome
             if outcome is not None:
@@ -37,7 +42,8 @@ class TraceMiddleware:
             if trace.recorded and (route := _route(request)):
                 path = request.get_full_path()
                 method = request.method or ""
-                recorder.record(Finished(time(), trace, route, method, path, response.status_code, elapsed_ms))
+                status, generated = response.status_code, GENERATED_HEADER in request.META
+                recorder.record(Finished(time(), trace, route, method, path, status, elapsed_ms, generated))
         return response
 
 

@@ -27,6 +27,9 @@ MONGO_URI = env.url("MONGO_URI", ("mongodb", "mongodb+srv"), _endpoints.mongo_ur
 MONGO_DB = env.database("MONGO_DB", "speedscale")
 REDIS_URL = env.redis("REDIS_URL", _endpoints.redis_url)
 
+# A directory of files that tell where `up` listens is trusted as far as the user who owns it.
+CONTROL_SOCKET = _endpoints.control if EMBEDDED and not env.is_set("REDIS_URL") else ""
+
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=256)
@@ -45,6 +48,9 @@ IMAGE_SOURCES = [
 ]
 # On by default as soon as the process talks to a deployment of its own, off on a developer's machine.
 HTTPS = env.boolean("HTTPS", not EMBEDDED and not DEBUG)
+
+# Stopping, pausing and slowing servers from a page: for development alone, where `up` runs both of them.
+SWITCHBOARD = bool(CONTROL_SOCKET) and not HTTPS
 
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("catalog.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", require_safe(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api-docs"),
+    path("dashboard/lab/", include("speedscale.lab.urls")),
     path("dashboard/", include("cachelayer.dashboard.urls")),
     path("health", probes.health, name="health"),
     path("livez", probes.livez, name="livez"),

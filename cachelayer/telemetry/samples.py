@@ -26,6 +26,7 @@ class Finished(NamedTuple):
     path: str
     status: int
     elapsed_ms: float
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def sample_of(finished: Finished, *, generated: bool = False) -> Sample:
         spans={name: round(ms, 3) for name, ms in trace.self_ms_by_name().items()},
         steps=[_step(span) for span in _shown(trace.spans)],
         reads=[_kept(lookup) for lookup in trace.lookups[:_MAX_READS]],
-        generated=generated,
+        generated=generated or finished.generated,
     )
 
 

@@ -66,7 +66,7 @@ class Tally:
                 amounts = sums[second] = defaultdict(int)
             source = _add_amounts(amounts, finished)
             cells[second, self._known(f"{finished.route}|{source}"), bucket_of(finished.elapsed_ms)] += 1
-            if generated:
+            if generated or finished.generated:
                 amounts["generated"] += 1
         for resolution in RESOLUTIONS:
             length = resolution.seconds

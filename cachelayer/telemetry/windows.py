@@ -49,7 +49,7 @@ class Window:
         started: its beginning, in seconds since the epoch; ``ended`` its end.
         columns: latencies of all series, slot by slot, oldest first.
         series: latencies by route and source.
-        sums: amounts by name, see :class:`~cachelayer.telemetry.tally.Tally`.
+        sums: amounts by name, see :class:`~cachelayer.telemetry.tally.Tally`; ``column_sums`` the same by slot.
         covers_all: whether all workers are in it, rather than this one alone.
     """
 
@@ -61,6 +61,7 @@ class Window:
         self.columns: list[Histogram] = []
         self.series: dict[tuple[str, str], Histogram] = {}
         self.sums: Mapping[str, int] = {}
+        self.column_sums: list[dict[str, int]] = []
 
     @cached_property
     def all(self) -> Histogram:
@@ -110,6 +111,7 @@ def read_window(name: str, *, now: float | None = None) -> Window:
         if total:
             route, _, source = label.partition("|")
             window.series[route, source] = Histogram.of_number(total)
+    window.column_sums = sums
     window.sums = _added(sums)
     return window
 

@@ -84,6 +84,31 @@ class MongodProcess(ServerProcess):
         """Return a client of this very node, whatever its role; the caller closes it."""
         return MongoClient(port=self.port, directConnection=True, serverSelectionTimeoutMS=500, socketTimeoutMS=5000)
 
+    def add_latency(self, milliseconds: int, *, app_name: str) -> None:
+        """Make commands of one kind of client wait inside the server; 0 ends it. Raise :class:`ServerError`."""
+        data = {
+            "failCommands": ["find", "aggregate", "getMore", "count", "distinct"],
+            "blockConnection": True,
+            "blockTimeMS": milliseconds,
+            "appName": app_name,
+        }
+        mode = "alwaysOn" if milliseconds else "off"
+        try:
+            with self.direct_client() as client:
+                client.admin.command("configureFailPoint", "failCommand", mode=mode, data=data if milliseconds else {})
+        except PyMongoError as error:
+            raise ServerError(f"mongod cannot be slowed: {error}") from error
+
+    def step_down(self, seconds: int) -> None:
+        """Give up being primary for some seconds, as at a failover; raise :class:`ServerError`."""
+        try:
+            with self.direct_client() as client:
+                client.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=0, force=True)
+        except AutoReconnect:
+            return  # Some versions close all connections as they step down.
+        except PyMongoError as error:
+            raise ServerError(f"mongod does not step down: {error}") from error
+
     def answers(self) -> bool:
         """Tell whether it is this very process that answers on the port."""
         if not is_listening(self.port):
@@ -106,9 +131,16 @@ class MongodProcess(ServerProcess):
 class MongodServer(MongodProcess):
     """A ``mongod`` that is the primary of its own replica set once the constructor returns."""
 
-    def __init__(self, directory: Path, *, port: int | None = None, cache_mb: int = 512) -> None:
-        """Start the server and wait until it takes writes; see :class:`MongodProcess` for the arguments."""
-        super().__init__(directory, replica_set=REPLICA_SET, port=port, cache_mb=cache_mb)
+    def __init__(
+        self, directory: Path, *, port: int | None = None, cache_mb: int = 512, test_commands: bool = False
+    ) -> None:
+        """Start the server and wait until it takes writes; see :class:`MongodProcess` for the other arguments.
+
+        Args:
+            test_commands: whether it takes commands for testing, such as :meth:`add_latency` needs.
+        """
+        arguments = ("--setParameter", "enableTestCommands=1") if test_commands else ()
+        super().__init__(directory, replica_set=REPLICA_SET, port=port, cache_mb=cache_mb, arguments=arguments)
         self.uri = f"mongodb://{self.host}/?replicaSet={REPLICA_SET}"
         self.wait_until(self._is_primary, timeout_seconds=60)
 

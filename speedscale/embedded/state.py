@@ -19,6 +19,7 @@ class Endpoints:
     mongo_uri: str = ""
     redis_url: str = ""
     web_url: str = ""
+    control: str = ""
 
 
 def read_endpoints(data_dir: Path) -> Endpoints:
@@ -31,7 +32,7 @@ def read_endpoints(data_dir: Path) -> Endpoints:
         owner = ProcessIdentity.parse(stored["owner"])
         if owner is None or not owner.is_running():
             return Endpoints()
-        return Endpoints(**{name: str(stored[name]) for name in ("mongo_uri", "redis_url", "web_url")})
+        return Endpoints(**{name: str(stored[name]) for name in ("mongo_uri", "redis_url", "web_url", "control")})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Endpoints()
 

@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import time
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from speedscale.embedded.external import require_mongodb, require_redis
@@ -20,9 +21,11 @@ from speedscale.embedded.mongod import MongodProcess, MongodServer
 from speedscale.embedded.process import ServerError, ServerProcess
 from speedscale.embedded.redis import RedisServer
 from speedscale.embedded.state import Endpoints, clear_endpoints, write_endpoints
+from speedscale.running.control import ControlListener, ControlRequest
 from speedscale.running.lock import exclusive_run
 from speedscale.running.report import Report
 from speedscale.running.staticfiles import collect_static
+from speedscale.running.switches import Switches
 from speedscale.running.web import WebServer, refuse_taken_port
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,6 +45,10 @@ class RunOptions:
     seed: bool
     warm: int = 0
     topology: str = "single"
+    demo: bool = False
+    """Whether generated visitors come to the site, and its dashboard is opened where there is a screen."""
+    switchboard: bool = False
+    """Whether other processes of this user may have the servers stopped, paused and slowed."""
 
 
 class PreparationFailed(ServerError):
@@ -59,8 +66,10 @@ class Supervisor:
         self._options = options
         self._report = report
         self._children: list[ServerProcess] = []
-        self._ended: queue.SimpleQueue[ServerProcess] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[ServerProcess | ControlRequest] = queue.SimpleQueue()
         self._replica_set: MongoReplicaSet | None = None
+        self._control: ControlListener | None = None
+        self._switches: Switches | None = None
         # The children must read the settings as this process did, wherever they run.
         self._env = {**os.environ, "DATA_DIR": str(options.data_dir), "PYTHONUNBUFFERED": "1"}
 
@@ -78,6 +87,8 @@ class Supervisor:
                 web = self._start()
                 self._report.say(f"Ready in {time.perf_counter() - started:.1f} s.\n")
                 self._greet(web.url)
+                if options.demo and {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+                    webbrowser.open(f"{web.url}dashboard/")
                 self._expect_no_end()
             except KeyboardInterrupt:
                 self._report.say("\nStopping ...")
@@ -87,7 +98,7 @@ class Supervisor:
     def _start(self) -> WebServer:
         options, report = self._options, self._report
         self._require_servers_of_others()
-        endpoints = Endpoints(mongo_uri=self._start_mongodb(), redis_url=self._start_redis())
+        endpoints = Endpoints(mongo_uri=self._start_mongodb(), redis_url=self._start_redis(), control=self._listen())
         write_endpoints(options.data_dir, endpoints)
         with report.step("static files unchanged") as step:
             if collect_static(options.data_dir):
@@ -106,13 +117,31 @@ class Supervisor:
             step.text = f"web server on {web.url}"
         with report.step("watcher of changes made by others"):
             self._add(self._watcher())
-        write_endpoints(options.data_dir, Endpoints(endpoints.mongo_uri, endpoints.redis_url, web.url))
+        if options.demo:
+            with report.step("generated visitors"):
+                # Whatever becomes of them, the site goes on; so their end is not watched.
+                self._children.append(self._visitors(web.url))
+        write_endpoints(options.data_dir, replace(endpoints, web_url=web.url))
         return web
+
+    def _listen(self) -> str:
+        """Listen to the switchboard; return where, or nothing where it is off."""
+        if not self._options.switchboard:
+            return ""
+        servers = {child.name: child for child in self._children}
+        self._switches = Switches(self._options.data_dir, mongod=servers["mongod"], redis=servers["redis-server"])
+        self._control = ControlListener(self._ended.put)
+        return self._control.path
 
     def _watcher(self) -> ServerProcess:
         command = [sys.executable, str(self._options.base_dir / "manage.py"), "watch_catalog"]
         log = self._options.data_dir / "logs" / "watcher.log"
         return ServerProcess("watcher", command, log=log, env=self._env)
+
+    def _visitors(self, url: str) -> ServerProcess:
+        command = [sys.executable, str(self._options.base_dir / "manage.py"), "generate_traffic", "--url", url]
+        log = self._options.data_dir / "logs" / "visitors.log"
+        return ServerProcess("visitors", [*command, "--rate", "8", "--seconds", "86400"], log=log, env=self._env)
 
     def _require_servers_of_others(self) -> None:
         # Before anything is started here: a mistyped address needs no server to be found out.
@@ -130,7 +159,7 @@ class Supervisor:
         if self._options.topology == "replicaset":
             return self._start_replica_set()
         with self._report.step("MongoDB") as step:
-            mongod = MongodServer(self._options.data_dir / "mongodb")
+            mongod = MongodServer(self._options.data_dir / "mongodb", test_commands=self._options.switchboard)
             self._add(mongod)
             step.text = f"MongoDB on 127.0.0.1:{mongod.port}, a replica set of one node"
         return mongod.uri
@@ -160,7 +189,7 @@ class Supervisor:
             command.append("--no-seed")
         preparation = ServerProcess("preparation", command, log=None, env=self._env, ends_with=signal.SIGINT)
         self._add(preparation)
-        ended = self._ended.get()
+        ended = self._next_end()
         if ended is not preparation:
             raise ServerError(ended.explain_end())
         status = preparation.wait()
@@ -168,8 +197,8 @@ class Supervisor:
         if status:
             raise PreparationFailed(status if status > 0 else 1)
 
-    def _add(self, child: ServerProcess) -> None:
-        self._children.append(child)
+    def _add(self, child: ServerProcess, *, first: bool = False) -> None:
+        self._children.insert(0 if first else len(self._children), child)
         self._watch(child)
 
     def _watch(self, child: ServerProcess) -> None:
@@ -182,7 +211,7 @@ class Supervisor:
     def _expect_no_end(self) -> None:
         """Watch until a child ends by itself; a member of the replica set is started again, as its set goes on."""
         while True:
-            ended = self._ended.get()
+            ended = self._next_end()
             group = self._replica_set
             if group is None or not isinstance(ended, MongodProcess) or ended not in group.nodes:
                 raise ServerError(ended.explain_end())
@@ -192,6 +221,28 @@ class Supervisor:
             node = group.revive(ended)
             self._children.insert(0, node)
             self._watch(node)
+
+    def _next_end(self) -> ServerProcess:
+        """Return the next child that ended without having been asked to; meanwhile do what the switchboard wants."""
+        while True:
+            event = self._ended.get()
+            if isinstance(event, ServerProcess):
+                if self._switches is None or not self._switches.has_stopped(event):
+                    return event
+            elif self._switches is not None:
+                self._do(event, self._switches)
+
+    def _do(self, request: ControlRequest, switches: Switches) -> None:
+        try:
+            started = switches.act(request)
+        except ServerError as error:
+            request.answer({"error": str(error)})
+            return
+        if started is not None:
+            self._children = [child for child in self._children if child.name != started.name]
+            # In the order of starting, so that the web server is still the first to be stopped.
+            self._add(started, first=True)
+        request.answer(switches.state())
 
     def _greet(self, url: str) -> None:
         say = self._report.say
@@ -217,6 +268,8 @@ class Supervisor:
         for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         clear_endpoints(self._options.data_dir)
+        if self._control is not None:
+            self._control.close()
         while self._children:
             child = self._children.pop()
             was_running = child.exit_status() is None

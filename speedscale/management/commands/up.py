@@ -36,6 +36,8 @@ class Command(BaseCommand):
             help="put the N most wanted searches and products into the caches first (default: WARM_CACHE, %(default)s)",
         )
 
+        parser.add_argument("--demo", action="store_true", help="let generated visitors come, and open the dashboard")
+
     def handle(self, *args: Any, **options: Any) -> None:
         del args
         run_options = RunOptions(
@@ -49,6 +51,12 @@ class Command(BaseCommand):
             seed=settings.AUTO_SEED and not options["no_seed"],
             warm=options["warm"],
             topology=options["topology"],
+            demo=options["demo"],
+            # A set of several nodes starts a member anew as soon as it ends, which is no failure to watch.
+            switchboard=settings.EMBEDDED
+            and not Env().is_set("REDIS_URL")
+            and not settings.HTTPS
+            and options["topology"] == "single",
         )
         try:
             Supervisor(run_options, Report(self.stdout)).run()

@@ -1,0 +1,58 @@
+"""The figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from speedscale.lab.runs import Run
+from speedscale.lab.statistics import Interval, median_interval, percentile
+
+COLD_LABELS = {
+    "redis": "not in Redis, MongoDB warm",
+    "mongodb": "not in Redis, MongoDB restarted (its own cache empty, the system's file cache not)",
+}
+HOT_LABELS = {"redis": "in Redis, not in the process", "l1": "in the process (L1)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Percentiles of one side, in ms."""
+
+    label: str
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Both sides and the ratio of each query's two latencies; ``ratio`` is ``None`` without a pair."""
+
+    pairs: int
+    discarded: int
+    cold: Side
+    hot: Side
+    ratio: Interval | None
+    log_hash: str
+
+
+def summarise(run: Run) -> Summary:
+    """Return the figures of a run, as far as it has come."""
+    cold, hot = [pair.cold_ms for pair in run.pairs], [pair.hot_ms for pair in run.pairs]
+    ratios = [pair.cold_ms / max(pair.hot_ms, 0.001) for pair in run.pairs]
+    return Summary(
+        pairs=len(run.pairs),
+        discarded=sum(run.discarded.values()),
+        cold=_side("cold", cold),
+        hot=_side("hot", hot),
+        ratio=median_interval(ratios, seed=run.plan.seed) if ratios else None,
+        log_hash=run.log_hash,
+    )
+
+
+def _side(label: str, values: Sequence[float]) -> Side:
+    if not values:
+        return Side(label, 0.0, 0.0, 0.0, 0.0)
+    return Side(label, *(round(percentile(values, percent), 3) for percent in (50, 90, 95, 99)))
