@@ -16,8 +16,10 @@ _GROUPS = ("admin", "dashboard", "lab")
 """Namespaces with many addresses; the first counts as one route, the others are not counted at all."""
 
 
-GENERATED_HEADER = "HTTP_X_GENERATED_TRAFFIC"
+GENERATED_NAME = "X-Generated-Traffic"
 """A request that says so is shown as made by a program for show; it is answered like any other."""
+
+_GENERATED = "HTTP_X_GENERATED_TRAFFIC"
 
 
 class TraceMiddleware:
@@ -42,7 +44,7 @@ class TraceMiddleware:
             if trace.recorded and (route := _route(request)):
                 path = request.get_full_path()
                 method = request.method or ""
-                status, generated = response.status_code, GENERATED_HEADER in request.META
+                status, generated = response.status_code, _GENERATED in request.META
                 recorder.record(Finished(time(), trace, route, method, path, status, elapsed_ms, generated))
         return response
 

@@ -22,7 +22,7 @@ from django.test import RequestFactory
 
 from cachelayer import runtime
 from cachelayer.engine import invalidate
-from cachelayer.middleware import GENERATED_HEADER
+from cachelayer.middleware import GENERATED_NAME
 from cachelayer.trace import Trace
 from speedscale.lab import runs
 from speedscale.lab.querylogs import hash_of
@@ -51,9 +51,8 @@ class Application:
     def __init__(self) -> None:
         self._handler = BaseHandler()
         self._handler.load_middleware()
-        self._factory = RequestFactory(
-            HTTP_HOST=settings.ALLOWED_HOSTS[0].lstrip(".") or "localhost", **{GENERATED_HEADER: "1"}
-        )
+        host = settings.ALLOWED_HOSTS[0].lstrip(".") or "localhost"
+        self._factory = RequestFactory(headers={"host": host, GENERATED_NAME: "1"})
         runtime.bus.ensure_started()
         runtime.bus.wait_until_connected(2)
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from urllib.parse import quote, urlsplit
 
-from cachelayer.middleware import GENERATED_HEADER
+from cachelayer.middleware import GENERATED_NAME
 from catalog.services.products import popular_products
 from speedscale.lab.querylogs import generated_log
 
 THREADS = 8
-_HEADER = GENERATED_HEADER.removeprefix("HTTP_").replace("_", "-").title()
 
 
 def paths_of_visitors(*, seed: int, count: int = 2000) -> list[str]:
@@ -104,7 +103,7 @@ class _Connection:
         try:
             if self._http is None:
                 self._http = http.client.HTTPConnection(self._netloc, timeout=5)
-            self._http.request("GET", path, headers={_HEADER: "1", "Accept": "application/json, text/html"})
+            self._http.request("GET", path, headers={GENERATED_NAME: "1", "Accept": "application/json, text/html"})
             response = self._http.getresponse()
             response.read()
         except (OSError, http.client.HTTPException) as error:

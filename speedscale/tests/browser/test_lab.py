@@ -30,7 +30,7 @@ def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert done.returncode == 0, done.stderr
         yield Site(url=run.url.rstrip("/"), environment=run.variables)
     finally:
-        run.end()
+        run.close()
 
 
 @pytest.fixture

@@ -65,7 +65,12 @@ def test_strangers_sign_in_shoppers_and_forgers_are_refused(path: str, monkeypat
 
 def test_staff_starts_one_run_at_a_time_within_bounds(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    monkeypatch.setattr("speedscale.lab.views.spawn", lambda *arguments: started.append(arguments) or 1)
+
+    def spawn(*arguments: str) -> int:
+        started.append(arguments)
+        return 1
+
+    monkeypatch.setattr("speedscale.lab.views.spawn", spawn)
     form = {"log": "generated", "count": "50", "rate": "10", "cold": "redis", "hot": "redis", "seed": "3"}
     for wrong in ({"count": "999999"}, {"rate": "x"}, {"cold": "mongodb"}, {"count": ""}):
         assert staff.post("/dashboard/lab/start", {**form, **wrong})["Location"] == "/dashboard/lab/"
