@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class CacheLayerConfig(AppConfig):
@@ -12,7 +13,9 @@ class CacheLayerConfig(AppConfig):
         from cachelayer.gauges import register_gauges
         from cachelayer.health import ping_redis, register_probe
         from cachelayer.redis_facts import describe_redis
+        from cachelayer.telemetry import recorder
 
         register_probe("redis", ping_redis, required=False)
+        recorder.enabled = settings.TELEMETRY
         register_gauges()
         register_description("redis", describe_redis)

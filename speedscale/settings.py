@@ -195,6 +195,7 @@ CACHE_POLICIES: dict[str, dict[str, float]] = {
 }
 for _rules in CACHE_POLICIES.values():
     _rules.setdefault("local_seconds", CACHE_L1_SECONDS)
+TELEMETRY = env.boolean("TELEMETRY", True)
 # Kinds of keys that the dashboard's inspector shows to everybody who reaches it: nothing that belongs to one person.
 INSPECTED_KEYS = ("search", "product", "similar", "categories", "list", "facets", "suggestions", "model")
 RATE_LIMIT_SEARCH = env.rate("RATE_LIMIT_SEARCH", "60/minute")

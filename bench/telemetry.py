@@ -1,0 +1,100 @@
+"""P12 and P13: what telemetry costs a request, and the dashboard after many of them."""
+
+from __future__ import annotations
+
+import http.client
+import statistics
+import subprocess
+import sys
+from contextlib import ExitStack
+from time import perf_counter
+from urllib.parse import urlsplit
+
+from bench.load import Load, run_load
+from bench.result import Result, shown, spread
+from bench.stack import ROOT, Stack, running_stack, start_gunicorn, wait_until_hot
+from speedscale.embedded.ports import free_port
+
+_SEARCH = "/api/search?query=wireless%20mouse"
+_PAGE = "/dashboard/?window=1h"
+_FEW, _MANY = 10_000, 1_000_000
+
+
+def run(*, full: bool = False) -> list[Result]:
+    """Measure hot searches with and without telemetry in turn, then the dashboard before and after a million more."""
+    rounds, seconds = (15, 4.0) if full else (9, 3.0)
+    pages = 200 if full else 80
+    with ExitStack() as cleanup, running_stack(products=2000) as stack:
+        without = _start_without(cleanup, stack)
+        for url in (stack.url, without):
+            wait_until_hot(url + _SEARCH)
+            run_load(url + _SEARCH, seconds=1, connections=1)
+        pairs = [
+            (
+                run_load(stack.url + _SEARCH, seconds=seconds, connections=1),
+                run_load(without + _SEARCH, seconds=seconds, connections=1),
+            )
+            for _ in range(rounds)
+        ]
+        _feed(stack, _FEW)
+        few = _page_times(stack, pages)
+        _feed(stack, _MANY - _FEW)
+        many = _page_times(stack, pages)
+    return [_judge_cost(pairs), _judge_page(few, many)]
+
+
+def _start_without(cleanup: ExitStack, stack: Stack) -> str:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {**stack.environment, "PORT": str(port), "TELEMETRY": "false"}
+    start_gunicorn(cleanup, "speedscale.wsgi", url, environment, stack.directory / "without.log")
+    return url
+
+
+def _feed(stack: Stack, count: int) -> None:
+    command = [sys.executable, "-m", "bench.telemetry_probe", str(count)]
+    subprocess.run(command, cwd=ROOT, env=stack.environment, check=True, capture_output=True)
+
+
+def _page_times(stack: Stack, count: int) -> list[float]:
+    """Return how long each of ``count`` pages took, in ms, over one kept connection."""
+    connection = http.client.HTTPConnection(urlsplit(stack.url).netloc, timeout=10)
+    times = []
+    for _ in range(count + 10):
+        began = perf_counter()
+        connection.request("GET", _PAGE)
+        response = connection.getresponse()
+        response.read()
+        times.append((perf_counter() - began) * 1000)
+        if response.status != 200:
+            raise RuntimeError(f"{_PAGE}: status {response.status}")
+    connection.close()
+    return times[10:]  # The first ones find templates and servers cold.
+
+
+def _judge_cost(pairs: list[tuple[Load, Load]]) -> Result:
+    ratios = [on.p50_ms / off.p50_ms for on, off in pairs]
+    added = [on.p50_ms - off.p50_ms for on, off in pairs]
+    return Result(
+        id="P12",
+        work="hot GET /api/search with telemetry, one connection",
+        against="the same without telemetry (TELEMETRY=false)",
+        figure=f"{shown(ratios, 'x')} p50, {statistics.median(added) * 1000:+.0f} us",
+        bar="<= 1.03x p50 and <= 0.2 ms",
+        met=statistics.median(ratios) <= 1.03 and statistics.median(added) <= 0.2,
+        details={"ratio": spread(ratios), "added_ms": spread(added)},
+    )
+
+
+def _judge_page(few: list[float], many: list[float]) -> Result:
+    ratio = statistics.median(many) / statistics.median(few)
+    p95 = sorted(many)[int(len(many) * 0.95)]
+    return Result(
+        id="P13",
+        work=f"dashboard, window of an hour, after {_MANY:,} requests",
+        against=f"after {_FEW:,}",
+        figure=f"{ratio:.2f}x the median, p95 {p95:.1f} ms",
+        bar="<= 1.2x, p95 <= 50 ms",
+        met=ratio <= 1.2 and p95 <= 50,
+        details={"few_ms": spread(few), "many_ms": spread(many), "p95_ms": round(p95, 2)},
+    )
