@@ -92,15 +92,15 @@ class Prediction:
 _known: dict[str, tuple[float, Any]] = {}
 
 
-def memory_by_kind() -> dict[str, KindMemory]:
-    """Estimate how much of Redis each kind takes, from a bounded number of keys; empty while Redis is away."""
-    known: dict[str, KindMemory] = _remembered("memory", _measure_memory) or {}
+def memory_by_kind() -> dict[str, KindMemory] | None:
+    """Estimate how much of Redis each kind takes, from a bounded number of keys; ``None`` where it does not answer."""
+    known: dict[str, KindMemory] | None = _remembered("memory", _measure_memory)
     return known
 
 
-def read_samples() -> list[Sample]:
-    """Return the whole log, newest first, as of the last seconds; empty while Redis is away."""
-    samples: list[Sample] = _remembered("samples", lambda: list(matching(Filters(), store_reader))) or []
+def read_samples() -> list[Sample] | None:
+    """Return the whole log, newest first, as of the last seconds; ``None`` where Redis does not answer."""
+    samples: list[Sample] | None = _remembered("samples", lambda: list(matching(Filters(), store_reader)))
     return samples
 
 
@@ -141,7 +141,7 @@ def _measure_memory() -> dict[str, KindMemory]:
     return redis_door.run(measure, name="telemetry")
 
 
-def build_kind_rows(window: Window, memory: Mapping[str, KindMemory]) -> tuple[KindRow, ...]:
+def build_kind_rows(window: Window, memory: Mapping[str, KindMemory] | None) -> tuple[KindRow, ...]:
     """Return what each kind of value saved and takes, the most saving first."""
     hits, loads = window.amounts("hits"), window.amounts("loads")
     saved, spent = window.amounts("saved_us"), window.amounts("load_us")
@@ -157,10 +157,16 @@ def build_kind_rows(window: Window, memory: Mapping[str, KindMemory]) -> tuple[K
 
 
 def _kind_row(
-    kind: str, hits: int, loads: int, saved_us: int, spent_us: int, per_load: float, memory: Mapping[str, KindMemory]
+    kind: str,
+    hits: int,
+    loads: int,
+    saved_us: int,
+    spent_us: int,
+    per_load: float,
+    memory: Mapping[str, KindMemory] | None,
 ) -> KindRow:
     reads = hits + loads
-    takes = memory.get(kind)
+    takes = memory.get(kind) if memory is not None else None
     saved_ms = saved_us / 1000
     policy = all_policies().get(kind)
     return KindRow(
@@ -171,8 +177,8 @@ def _kind_row(
         load=format_ms(spent_us / 1000 / loads) if loads else (format_ms(saved_ms / hits) if hits else "–"),
         saved=format_long(saved_ms / 1000),
         documents=f"about {hits * per_load:,.0f}" if per_load else "–",
-        keys=f"{takes.keys:,}" if takes else "0",
-        memory=format_bytes(takes.memory) if takes else "0 B",
+        keys="–" if memory is None else f"{takes.keys:,}" if takes else "0",
+        memory="–" if memory is None else format_bytes(takes.memory) if takes else "0 B",
         worth=f"{format_ms(saved_ms / (takes.memory / 1024))} a KiB" if takes and takes.memory else "–",
         policy=_policy_text(policy) if policy else "–",
     )

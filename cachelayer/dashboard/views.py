@@ -173,13 +173,14 @@ def cost_model(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("window", "24h")
     window = read_window(wanted if wanted in WINDOWS else "24h")
     place = request.GET.get("ttl", "")
+    samples = costs.read_samples()
     prediction = costs.build_prediction(
-        costs.read_samples(),
+        samples or (),
         kind=request.GET.get("kind", ""),
         place=int(place) if place.isdecimal() and len(place) < 4 else None,
     )
     if is_update(request):
-        return page_response(request, "dashboard/_prediction.html", {"prediction": prediction})
+        return page_response(request, "dashboard/_prediction.html", {"prediction": prediction, "away": samples is None})
     rows = costs.build_kind_rows(window, costs.memory_by_kind())
-    context = {"rows": rows, "window": window.size, "prediction": prediction, "tab": "costs"}
+    context = {"rows": rows, "window": window.size, "prediction": prediction, "away": samples is None, "tab": "costs"}
     return page_response(request, "dashboard/costs.html", context)

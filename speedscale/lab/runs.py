@@ -98,14 +98,13 @@ def new_run(plan: Plan) -> Run:
 
 
 def directory() -> Path:
-    """Return where runs are stored, created when missing."""
-    path = Path(settings.DATA_DIR) / "lab"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """Return where runs are stored; it may not exist yet."""
+    return Path(settings.DATA_DIR) / "lab"
 
 
 def save(run: Run) -> None:
-    """Store a run as it is now; what is older than the newest :data:`KEPT_RUNS` goes."""
+    """Store a run as it is now; what is older than the newest :data:`KEPT_RUNS` goes. Raise ``OSError``."""
+    directory().mkdir(parents=True, exist_ok=True)
     target = directory() / f"{run.id}.json"
     draft = target.with_suffix(f".{os.getpid()}")
     draft.write_bytes(orjson.dumps(asdict(run)))
@@ -145,6 +144,7 @@ def running() -> Run | None:
 def ask_to_stop(identifier: str) -> None:
     """Ask a run to end with what it has."""
     if _ID.fullmatch(identifier):
+        directory().mkdir(parents=True, exist_ok=True)
         (directory() / f"{identifier}.stop").touch()
 
 

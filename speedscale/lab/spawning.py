@@ -25,6 +25,7 @@ def own_url() -> str:
 
 def spawn(*arguments: str) -> int:
     """Start a management command that ends by itself; return its process number."""
+    directory().mkdir(parents=True, exist_ok=True)
     log = directory() / "commands.log"
     with log.open("ab") as sink:
         process = subprocess.Popen(

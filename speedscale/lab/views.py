@@ -47,8 +47,12 @@ def start(request: HttpRequest) -> HttpResponse:
     except (PlanError, ValueError) as error:
         messages.warning(request, str(error) if isinstance(error, PlanError) else "Give numbers for queries and rate.")
         return redirect("lab:home")
-    runs.save(run)
-    run.pid = spawn("replay", "--run", run.id)
+    try:
+        runs.save(run)
+        spawn("replay", "--run", run.id)
+    except OSError as error:
+        messages.warning(request, f"Runs cannot be stored in {runs.directory()}: {error.strerror}.")
+        return redirect("lab:home")
     return redirect("lab:run", run.id)
 
 
