@@ -24,6 +24,7 @@ from cachelayer.dashboard.requests import RequestGone, build_request_page, read_
 from cachelayer.dashboard.topology import Gateway
 from cachelayer.describing import describe
 from cachelayer.health import check_health, since_any_worker_knows
+from cachelayer.policies import policy_table
 from cachelayer.presentation import format_bytes
 from cachelayer.ratelimit import check
 from cachelayer.redis import RedisUnavailable
@@ -182,5 +183,17 @@ def cost_model(request: HttpRequest) -> HttpResponse:
     if is_update(request):
         return page_response(request, "dashboard/_prediction.html", {"prediction": prediction, "away": samples is None})
     rows = costs.build_kind_rows(window, costs.memory_by_kind())
-    context = {"rows": rows, "window": window.size, "prediction": prediction, "away": samples is None, "tab": "costs"}
+    (corner, headings), *policies = policy_table()
+    table = {
+        "policy_headings": (corner, *headings),
+        "policies": [(name, *cells) for name, cells in policies],
+    }
+    context = {
+        **table,
+        "rows": rows,
+        "window": window.size,
+        "prediction": prediction,
+        "away": samples is None,
+        "tab": "costs",
+    }
     return page_response(request, "dashboard/costs.html", context)

@@ -374,6 +374,7 @@ def test_the_cost_page_tells_saved_time_memory_and_a_prediction_with_its_error(c
     assert "75.0 %" in page
     assert re.search(r"Error of the replay [^:]*: [+-]0\.\d percentage points", page)
     assert "With 1 s" in page
+    assert re.search(r'<th scope="row">session</th>\s*<td>600 s</td>', page), "the policies in force"
 
 
 def test_the_log_is_not_read_again_for_each_move_of_the_slider(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
