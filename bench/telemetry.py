@@ -47,7 +47,7 @@ def _start_without(cleanup: ExitStack, stack: Stack) -> str:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {**stack.environment, "PORT": str(port), "TELEMETRY": "false"}
-    start_gunicorn(cleanup, "speedscale.wsgi", url, environment, stack.directory / "without.log")
+    start_gunicorn(cleanup, "speedscale.wsgi", url, environment, stack.directory / "without" / "web.log")
     return url
 
 

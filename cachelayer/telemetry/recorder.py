@@ -99,9 +99,13 @@ class Recorder:
             threading.Thread(target=self._ship, name="telemetry", daemon=True).start()
 
     def _ship(self) -> None:
-        while True:
-            self._wake.wait(FLUSH_SECONDS)
-            self.flush()
+        try:
+            while True:
+                self._wake.wait(FLUSH_SECONDS)
+                self.flush()
+        finally:
+            # Whatever ended this thread is told by the interpreter; the next request starts another.
+            self._owner_pid = 0
 
 
 def _worth_keeping(batch: list[Finished]) -> list[Finished]:

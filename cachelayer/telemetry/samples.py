@@ -164,7 +164,10 @@ def _step(span: Span) -> Step:
 
 
 def _command_text(command: Callable[[], str] | None) -> str:
-    text = command() if command is not None else ""
+    try:
+        text = command() if command is not None else ""
+    except (TypeError, ValueError):
+        return ""  # A value that cannot be told as text makes no plan impossible but this one.
     return text if len(text) <= _MAX_COMMAND_LENGTH else ""
 
 

@@ -27,6 +27,7 @@ from cachelayer.trace import Trace
 from speedscale.lab import runs
 from speedscale.lab.querylogs import hash_of
 from speedscale.lab.runs import Pair, Run
+from speedscale.lab.summary import ratio_of
 
 THREADS = 16
 _SAVE_SECONDS = 0.5
@@ -98,6 +99,7 @@ def replay(run: Run, queries: Sequence[str], *, restart_mongodb: Callable[[], No
         run.ended = time()
         if run.state == "running":
             run.state = "stopped" if runs.is_asked_to_stop(run.id) else "out of time"
+        run.ratio = ratio_of(run)
         runs.forget_stop(run.id)
         runs.save(run)
 

@@ -68,6 +68,7 @@ class Run:
     Attributes:
         state: ``running``, ``done``, ``stopped``, ``out of time`` or ``failed``.
         discarded: pairs by the reason for which they do not count, such as ``hot was stale``.
+        ratio: median of cold to hot with the ends of its interval, once the run has ended; drawing them takes a while.
         pid: of the process that measures.
     """
 
@@ -82,6 +83,7 @@ class Run:
     pairs: list[Pair] = field(default_factory=list)
     discarded: dict[str, int] = field(default_factory=dict)
     problem: str = ""
+    ratio: list[float] = field(default_factory=list)
     machine: str = ""
     pid: int = 0
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from speedscale.lab.runs import Run
 from speedscale.lab.statistics import Interval, median_interval, percentile
 
+_RESAMPLES_LIVE = 200
 COLD_LABELS = {
     "redis": "not in Redis, MongoDB warm",
     "mongodb": "not in Redis, MongoDB restarted (its own cache empty, the system's file cache not)",
@@ -47,9 +48,25 @@ def summarise(run: Run) -> Summary:
         discarded=sum(run.discarded.values()),
         cold=_side("cold", cold),
         hot=_side("hot", hot),
-        ratio=median_interval(ratios, seed=run.plan.seed) if ratios else None,
+        ratio=_interval(run, ratios),
         log_hash=run.log_hash,
     )
+
+
+def ratio_of(run: Run) -> list[float]:
+    """Return the median ratio with its interval as they are stored; empty without a pair."""
+    ratios = [pair.cold_ms / max(pair.hot_ms, 0.001) for pair in run.pairs]
+    if not ratios:
+        return []
+    interval = median_interval(ratios, seed=run.plan.seed)
+    return [interval.value, interval.low, interval.high]
+
+
+def _interval(run: Run, ratios: Sequence[float]) -> Interval | None:
+    if run.ratio:
+        return Interval(*run.ratio)
+    # While it runs, a page asks each second: fewer draws tell enough.
+    return median_interval(ratios, seed=run.plan.seed, resamples=_RESAMPLES_LIVE) if ratios else None
 
 
 def _side(label: str, values: Sequence[float]) -> Side:
