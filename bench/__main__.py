@@ -24,7 +24,6 @@ _MODULES = {
     "hit_ratio": ("hit ratio",),
     "seeding": ("P9",),
     "recommending": ("P10", "P11"),
-    "telemetry": ("P12", "P13"),
     "browser": ("P15",),
 }
 _DRILLS = {"faults": ("what visitors see of faults",)}
