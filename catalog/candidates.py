@@ -13,7 +13,7 @@ from django.conf import settings
 from catalog import mongo
 from catalog.indexes import PRODUCTS
 from catalog.search.facets import FacetRow
-from catalog.search.plan import LAST_KEY, TOTAL_CAP, Phase, SearchPlan, after_place
+from catalog.search.plan import BY_ID, LAST_KEY, TOTAL_CAP, Phase, SearchPlan, after_place
 from catalog.search.ranking import Candidate
 
 _COUNT_SHARE = 0.2
@@ -111,16 +111,13 @@ def _find(phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadl
         "order.popularity": 1,
     }
     with mongo.searching() as database:
-        cursor = (
-            database[PRODUCTS]
-            .find(after_place(phase, key=place.key, seen=place.seen), projection)
-            .sort([("order.popularity", -1)])
-            .hint(phase.hint)
-            .limit(limit)
-            .max_time_ms(_left_ms(deadline))
-            .batch_size(limit)
-        )
-        documents = list(cursor)
+        cursor = database[PRODUCTS].find(after_place(phase, key=place.key, seen=place.seen), projection)
+        cursor = cursor.hint(phase.hint).max_time_ms(_left_ms(deadline))
+        if phase.hint == BY_ID:
+            # They are few, and no index has them in order.
+            documents = sorted(cursor, key=lambda document: -int(document["order"]["popularity"]))[:limit]
+        else:
+            documents = list(cursor.sort([("order.popularity", -1)]).limit(limit).batch_size(limit))
     return [
         Candidate(
             id=str(document["_id"]),

@@ -34,6 +34,7 @@ TOTAL_CAP = MAX_TOTAL
 WINDOW = 400
 """So many candidates are ranked at a time. A multiple of the page, so that no page lies in two windows."""
 LAST_KEY = 2**63 - 1
+BY_ID = "_id_"
 
 ORDERS: dict[Sort, tuple[str, int]] = {
     Sort.RELEVANCE: ("popularity", -1),
@@ -196,8 +197,19 @@ def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any
         return phase.filter
     rest: dict[str, Any] = {**phase.filter, "order.popularity": {"$lte": Int64(key)}}
     if seen:
-        rest["_id"] = {"$nin": [ObjectId(identifier) for identifier in seen]}
+        rest["_id"] = {**rest.get("_id", {}), "$nin": [ObjectId(identifier) for identifier in seen]}
     return rest
+
+
+def among(phase: Phase, identifiers: Sequence[str]) -> Phase:
+    """Return ``phase`` restricted to some products, which are looked up by their ids."""
+    wanted = {"$in": [ObjectId(identifier) for identifier in identifiers]}
+    return Phase(phase.name, {**phase.filter, "_id": wanted}, BY_ID, len(identifiers))
+
+
+def words_of_all(meaning: Interpretation) -> tuple[str, ...]:
+    """Return the terms that every result without synonyms has."""
+    return tuple(term for want in meaning.wants if not want.alternatives and not _is_group(want) for term in want.terms)
 
 
 def plan_everything(meaning: Interpretation, narrowing: Narrowing, frequencies: Frequencies) -> Phase:

@@ -17,9 +17,11 @@ from catalog.search.plan import (
     WINDOW,
     Narrowing,
     Phase,
+    among,
     narrowing_of,
     plan_everything,
     plan_phases,
+    words_of_all,
 )
 from catalog.search.ranking import Candidate, Ranking, terms_of
 from catalog.search.request import PAGE_SIZE, SearchRequest, Sort
@@ -99,13 +101,13 @@ def _chosen(meanings: Sequence[Interpretation], after: Cursor, narrowing: Narrow
 def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choice:
     wanted = {*terms_of(meaning), *narrowing.terms}
     frequencies = dict(lexicon.stats(wanted)) if meaning.measured else {}
-    return Choice(
-        meaning=meaning,
-        number=number,
-        phases=plan_phases(meaning, narrowing, frequencies),
-        everything=plan_everything(meaning, narrowing, frequencies),
-        frequencies=frequencies,
-    )
+    phases = plan_phases(meaning, narrowing, frequencies)
+    everything = plan_everything(meaning, narrowing, frequencies)
+    known = lexicon.seldom_together(words_of_all(meaning)) if meaning.measured else None
+    if known is not None:
+        everything = among(everything, known)
+        phases = (everything,)
+    return Choice(meaning=meaning, number=number, phases=phases, everything=everything, frequencies=frequencies)
 
 
 def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:

@@ -24,6 +24,7 @@ from catalog.search.analysis import ANALYZER_VERSION, STOP_WORDS, folded, term_o
 from catalog.search.index_keys import kind_words
 from catalog.search.spelling import can_be_misspelt, deletions_of_known
 from catalog.seeding.progress import Progress
+from catalog.vocabulary.pairs import frequent_words
 from catalog.vocabulary.store import BUILD, MAX_PREFIX, MIN_PREFIX, STATE, TERMS, VOCABULARY, lexicon
 from catalog.vocabulary.synonyms import ensure_default_synonyms
 
@@ -104,6 +105,13 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
         progress.update(done)
     progress.end()
     _store(database, counts, progress)
+    frequent = frequent_words(counts.everywhere)
+    # Until the pairs are there, no word counts as frequent, so no search relies on pairs of other words.
+    database[STATE].update_one({"_id": VOCABULARY}, {"$set": {"frequent": []}})
+    if frequent:
+        from catalog.vocabulary.pair_counting import build_pairs
+
+        build_pairs(database, frequent, progress)
     database[STATE].update_one(
         {"_id": VOCABULARY},
         {
@@ -112,8 +120,7 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
                 "terms": len(counts.everywhere | counts.strong),
                 "built_at": started,
                 "analyzer": ANALYZER_VERSION,
-                "frequent": [],
-                "meeting": [],
+                "frequent": frequent,
             }
         },
         upsert=True,

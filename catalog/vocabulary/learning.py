@@ -18,6 +18,7 @@ from catalog.indexes import PRODUCTS
 from catalog.search.index_keys import kind_words
 from catalog.seeding.progress import Progress
 from catalog.vocabulary.building import TEXTS, build_vocabulary, forms_of, term_document
+from catalog.vocabulary.pairs import learn_pairs
 from catalog.vocabulary.store import STATE, TERMS, VOCABULARY, lexicon
 
 SMALL = 100_000
@@ -77,7 +78,9 @@ def learn_products(product_ids: Sequence[str]) -> int:
         return 0
     with mongo.reading() as database:
         found = database[PRODUCTS].find({"_id": {"$in": wanted}, "active": True}, {**TEXTS, "words": 1, "category": 1})
-        return learn(database, found)
+        documents = list(found)
+        learn_pairs(database, documents, lexicon.state().frequent)
+        return learn(database, documents)
 
 
 def learn(database: mongo.Documents, documents: Iterable[Mapping[str, Any]]) -> int:
