@@ -23,6 +23,7 @@ _MODULES = {
     "freshness": ("freshness",),
     "hit_ratio": ("hit ratio",),
     "seeding": ("P9",),
+    "search": ("P3", "P4", "P5", "P6", "P14"),
     "recommending": ("P10", "P11"),
     "browser": ("P15",),
 }

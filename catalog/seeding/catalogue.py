@@ -17,6 +17,7 @@ from catalog.seeding.generator import DEFAULT_SEED, ProductGenerator
 from catalog.seeding.index_builds import build_missing_indexes, drop_product_indexes
 from catalog.seeding.progress import Progress
 from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
+from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.learning import refresh_vocabulary
 
 MAX_COUNT = 99_999_999
@@ -96,7 +97,10 @@ def seed_catalogue(
         indexes = build_missing_indexes(database, progress)
         index_seconds = time.perf_counter() - started
         categories = refresh_categories(database)
-        refresh_vocabulary(database, progress)
+        if loaded.created or deleted:
+            build_vocabulary(database, progress)
+        else:
+            refresh_vocabulary(database, progress)
     except PyMongoError as error:
         raise SeedFailed(reason_of(error)) from error
     finally:

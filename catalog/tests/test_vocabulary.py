@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
+from catalog.documents import to_document
 from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
 from catalog.search.request import SearchRequest
@@ -141,3 +143,19 @@ def test_later_pages_go_on_among_products_that_were_looked_up(
             break
         request = replace(request, after=decode_cursor(page["next"], sort="relevance"))
     assert len(shown) == len(set(shown)) == 45
+
+
+def test_a_large_catalogue_learns_what_has_changed_without_being_counted(
+    products_db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.vocabulary.pairs.FREQUENT", 20)
+    monkeypatch.setattr("catalog.vocabulary.learning.SMALL", 10)
+    monkeypatch.setattr("catalog.vocabulary.learning.MOST_DRIFT", 0.5)
+    kinds = ("Red Mouse", "Blue Keyboard")
+    store(*(draft(f"SKU-{number}", name=kinds[number % 2], product_type=kinds[number % 2]) for number in range(80)))
+    build_vocabulary(products_db)
+    new = to_document(draft("NEW", name="Blue Mouse trackball", product_type="Mouse"), now=datetime.now(UTC))
+    products_db[PRODUCTS].insert_one(dict(new))
+    assert not refresh_vocabulary(products_db)
+    assert lexicon.stats(["trackbal"])
+    assert lexicon.seldom_together(["blue", "mous"]) == (str(new["_id"]),)

@@ -117,6 +117,7 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
         {
             "$set": {
                 "products": counts.products,
+                "documents": database[PRODUCTS].estimated_document_count(),
                 "terms": len(counts.everywhere | counts.strong),
                 "built_at": started,
                 "analyzer": ANALYZER_VERSION,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from bson import ObjectId
@@ -25,6 +26,8 @@ SMALL = 100_000
 """Up to this many products are counted anew after every load: it takes seconds."""
 MOST_DRIFT = 0.02
 """Share of changed products from which a large catalogue is counted anew."""
+_BATCH = 500
+_LEARNT = {**TEXTS, "words": 1, "category": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ def drift(database: mongo.Documents) -> Drift:
     if state is None:
         return Drift(database[PRODUCTS].estimated_document_count(), 0)
     changed = database[PRODUCTS].count_documents({"updated_at": {"$gt": state["built_at"]}})
-    # What was removed cannot be found by the time of its change.
-    missing = max(state["products"] - database[PRODUCTS].estimated_document_count(), 0)
-    return Drift(max(changed, missing), state["products"])
+    # What was removed, or seeded, cannot be found by the time of its change.
+    difference = abs(state["documents"] - database[PRODUCTS].estimated_document_count())
+    return Drift(max(changed, difference), state["products"])
 
 
 def refresh_vocabulary(database: mongo.Documents, progress: Progress | None = None) -> bool:
@@ -62,9 +65,19 @@ def refresh_vocabulary(database: mongo.Documents, progress: Progress | None = No
     if behind.changed == 0 and behind.products:
         return False
     if behind.products > SMALL and behind.share < MOST_DRIFT:
+        _learn_changed(database)
         return False
     build_vocabulary(database, progress)
     return True
+
+
+def _learn_changed(database: mongo.Documents) -> None:
+    """Learn the words and pairs of all products that have changed since the last count."""
+    state = lexicon.state()
+    changed = database[PRODUCTS].find({"updated_at": {"$gt": state.built_at}, "active": True}, _LEARNT)
+    while batch := list(islice(changed, _BATCH)):
+        learn_pairs(database, batch, state.frequent)
+        learn(database, batch)
 
 
 def learn_products(product_ids: Sequence[str]) -> int:
@@ -77,8 +90,7 @@ def learn_products(product_ids: Sequence[str]) -> int:
     if not lexicon.products:
         return 0
     with mongo.reading() as database:
-        found = database[PRODUCTS].find({"_id": {"$in": wanted}, "active": True}, {**TEXTS, "words": 1, "category": 1})
-        documents = list(found)
+        documents = list(database[PRODUCTS].find({"_id": {"$in": wanted}, "active": True}, _LEARNT))
         learn_pairs(database, documents, lexicon.state().frequent)
         return learn(database, documents)
 

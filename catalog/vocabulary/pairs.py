@@ -18,10 +18,10 @@ from catalog import mongo
 from catalog.search.lexicon import pair_key
 from catalog.vocabulary.store import PAIRS
 
-FREQUENT = 2_000
+FREQUENT = 3_000
 """Words that so many products have are counted in pairs: a walk along a rarer one takes a few milliseconds."""
 MOST_FREQUENT = 1_500
-COMPLETE = 1_000
+COMPLETE = 600
 """Of pairs that meet in up to so many products, the products are stored."""
 OFTEN = 0.1
 """Share of the rarer word's products from which a pair meets often enough to be walked to."""

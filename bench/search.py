@@ -1,0 +1,230 @@
+"""P3 to P6 and P14: cold search against regular expressions and a full-text library, at growing catalogues.
+
+One MongoDB grows from size to size. A process of its own (``bench.search_probe``) runs a log of queries past all
+caches; the reference on the same server is one ``$or`` of regular expressions over name, brand and category, the
+library is tantivy over the same products, which answers the same log with the first 20 and an exact total.
+Latencies are a closed loop, one query after the other.
+
+Run it with ``python -m bench.search [--full]``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tantivy
+from pymongo import MongoClient
+
+from bench.result import Result
+from bench.search_log import Query, make_log
+from bench.stack import ROOT
+from speedscale.embedded.mongod import MongodServer
+
+_SIZES, _FULL_SIZES = (30_000, 300_000), (30_000, 300_000, 3_000_000)
+_QUERIES, _SEED = 1_000, 1
+_TOP = 20
+
+
+def run(*, full: bool = False) -> list[Result]:
+    """Measure at each size; bars are judged at the largest, growth between neighbouring sizes."""
+    sizes = _FULL_SIZES if full else _SIZES
+    measured: list[dict[str, Any]] = []
+    library: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="speedscale-bench-") as folder:
+        server = MongodServer(Path(folder) / "mongodb", cache_mb=6_000 if full else 2_000)
+        environment = {
+            **os.environ,
+            "MONGO_URI": server.uri,
+            "DATA_DIR": str(Path(folder) / "data"),
+            "SECRET_KEY": "benchmark-" + "x" * 50,
+            "HTTPS": "false",
+            "SEARCH_BUDGET_MS": "500",
+        }
+        try:
+            for size in sizes:
+                started = time.perf_counter()
+                _manage(environment, "manage.py", "seed", "--count", str(size), "--rebuild-indexes")
+                built = time.perf_counter() - started
+                is_last = size == sizes[-1]
+                probe = ["-m", "bench.search_probe", str(_QUERIES), str(_SEED), *(["regex"] if is_last else [])]
+                measured.append({**json.loads(_manage(environment, *probe)), "seed_and_count_seconds": round(built, 1)})
+                if is_last:
+                    library = _library(server.uri, Path(folder) / "tantivy")
+        finally:
+            server.stop()
+    return [*_judge_cold(measured[-1]), _judge_library(measured[-1], library), *_judge_growth(measured)]
+
+
+def _manage(environment: dict[str, str], *arguments: str) -> str:
+    finished = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if finished.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{finished.stdout[-2000:]}{finished.stderr[-2000:]}")
+    return finished.stdout
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that ``share`` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _library(uri: str, folder: Path) -> list[float]:
+    """Return the milliseconds in which tantivy answers the same log with 20 products and a total."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name="en_stem")
+    for name in ("brand", "category"):
+        builder.add_text_field(name, stored=False, tokenizer_name="raw")
+    for name in ("price", "stock"):
+        builder.add_integer_field(name, indexed=True, fast=True)
+    builder.add_text_field("id", stored=True, tokenizer_name="raw")
+    folder.mkdir()
+    index = tantivy.Index(builder.build(), path=str(folder))
+    with MongoClient[dict[str, Any]](uri) as client:
+        database = client["speedscale"]
+        writer = index.writer(heap_size=256_000_000)
+        fields = dict.fromkeys(("name", "brand", "product_type", "category_path", "description", "price", "stock"), 1)
+        for product in database["products"].find({}, fields):
+            texts = (product["name"], product["brand"], product["product_type"], *product["category_path"])
+            writer.add_document(
+                tantivy.Document(
+                    text=[" ".join((*texts, product["description"]))],
+                    brand=[product["brand"].lower().replace(" ", "-")],
+                    category=[product["category_path"][0].lower().replace(" ", "-")],
+                    price=product["price"],
+                    stock=product["stock"],
+                    id=[str(product["_id"])],
+                )
+            )
+        writer.commit()
+        writer.wait_merging_threads()
+        log = make_log(database, count=_QUERIES, seed=_SEED)
+    index.reload()
+    searcher = index.searcher()
+    for query in log:
+        _ask(index, searcher, query)
+    found = []
+    for query in log:
+        started = time.perf_counter()
+        _ask(index, searcher, query)
+        found.append((time.perf_counter() - started) * 1000)
+    return found
+
+
+def _ask(index: tantivy.Index, searcher: tantivy.Searcher, query: Query) -> int:
+    words = "".join(letter if letter.isalnum() else " " for letter in query.text)
+    text, _ = index.parse_query_lenient(words, ["text"], conjunction_by_default=True)
+    clauses = [(tantivy.Occur.Must, text)]
+    for name, value in query.filters:
+        if name in ("brand", "category"):
+            narrowed = tantivy.Query.term_query(index.schema, name, value)
+        elif name == "in_stock":
+            narrowed = tantivy.Query.range_query(index.schema, "stock", tantivy.FieldType.Integer, 1, 2**31)
+        else:
+            narrowed = tantivy.Query.range_query(index.schema, "price", tantivy.FieldType.Integer, 0, value)
+        clauses.append((tantivy.Occur.Must, narrowed))
+    result = searcher.search(tantivy.Query.boolean_query(clauses), limit=_TOP, count=True)
+    # What is found has to be read, as our side reads it.
+    return sum(1 for _, address in result.hits if searcher.doc(address))
+
+
+def _judge_cold(at: dict[str, Any]) -> list[Result]:
+    cold = [row[0] for row in at["searches"]]
+    ours, reference = percentile(cold, 0.95), percentile(at["regex"], 0.95)
+    p99, worst = percentile(cold, 0.99), max(cold)
+    deep = at["deep"]
+    results = [
+        Result(
+            id="P3",
+            work=f"cold search with facets, {at['products']:,} products, {len(cold):,} mixed queries",
+            against="one regular expression over name, brand and category",
+            figure=f"p95 {ours:.1f} ms, {reference / ours:.0f}x faster; p50 {statistics.median(cold):.1f} ms, "
+            f"p99 {p99:.1f} ms, max {worst:.1f} ms",
+            bar="p95 >= 100x faster, p99 <= 20 ms, none above 50 ms",
+            met=reference / ours >= 100 and p99 <= 20 and worst <= 50,
+            details={
+                "slowest": sorted(at["searches"], reverse=True)[:20],
+                "incomplete": sum(not row[4] for row in at["searches"]),
+                "regex_p95_ms": reference,
+                "by_kind_median_ms": _by_kind(at["searches"]),
+                "indexes_mib": at["indexes_mib"],
+                "seed_and_count_seconds": at["seed_and_count_seconds"],
+            },
+        )
+    ]
+    if deep:
+        ratio = deep["deep"] / deep["first"]
+        results.append(
+            Result(
+                id="P6",
+                work=f"page 500 by cursor: {deep['deep']:.1f} ms",
+                against=f"page 1 of the same queries: {deep['first']:.1f} ms",
+                figure=f"{ratio:.2f}x",
+                bar="<= 1.5x",
+                met=ratio <= 1.5,
+                details=deep,
+            )
+        )
+    return results
+
+
+def _judge_library(at: dict[str, Any], library: list[float]) -> Result:
+    ours, theirs = percentile(at["without_facets"], 0.95), percentile(library, 0.95)
+    return Result(
+        id="P4",
+        work=f"cold search, first 20 and total: p95 {ours:.2f} ms",
+        against=f"tantivy, first 20 and total: p95 {theirs:.2f} ms",
+        figure=f"{ours / theirs:.1f}x",
+        bar="<= 3x",
+        met=ours / theirs <= 3,
+        details={
+            "ours_median_ms": statistics.median(at["without_facets"]),
+            "theirs_median": statistics.median(library),
+        },
+    )
+
+
+def _judge_growth(measured: list[dict[str, Any]]) -> list[Result]:
+    p95 = [percentile([row[0] for row in at["searches"]], 0.95) for at in measured]
+    steps = [later / earlier for earlier, later in zip(p95, p95[1:], strict=False)]
+    memory = [at["worker_mib"] for at in measured]
+    sizes = ", ".join(f"{at['products']:,}" for at in measured)
+    return [
+        Result(
+            id="P5",
+            work=f"p95 of cold search at {sizes} products",
+            against="each other",
+            figure=", ".join(f"{value:.1f} ms" for value in p95),
+            bar="less than 2x for each 10x of products",
+            met=all(step < 2 for step in steps),
+            details={"steps": steps},
+        ),
+        Result(
+            id="P14",
+            work=f"memory of a process that has run the log, at {sizes} products",
+            against="each other",
+            figure=", ".join(f"{value:.0f} MiB" for value in memory),
+            bar="<= 1.2x and < 200 MiB",
+            met=max(memory) <= 1.2 * memory[0] and max(memory) < 200,
+        ),
+    ]
+
+
+def _by_kind(rows: Sequence[Sequence[Any]]) -> dict[str, float]:
+    kinds = sorted({row[1] for row in rows})
+    return {kind: round(statistics.median([row[0] for row in rows if row[1] == kind]), 2) for kind in kinds}
+
+
+if __name__ == "__main__":
+    for result in run(full="--full" in sys.argv):
+        print(f"{result.id}: {result.figure} ({result.work}; required {result.bar})", json.dumps(result.details)[:1500])
