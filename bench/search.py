@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def _judge_library(at: dict[str, Any], library: list[float]) -> Result:
 
 def _judge_growth(measured: list[dict[str, Any]]) -> list[Result]:
     p95 = [percentile([row[0] for row in at["searches"]], 0.95) for at in measured]
-    steps = [later / earlier for earlier, later in zip(p95, p95[1:], strict=False)]
+    steps = [later / earlier for earlier, later in pairwise(p95)]
     memory = [at["worker_mib"] for at in measured]
     sizes = ", ".join(f"{at['products']:,}" for at in measured)
     return [

@@ -103,7 +103,7 @@ def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choic
     frequencies = dict(lexicon.stats(wanted)) if meaning.measured else {}
     phases = plan_phases(meaning, narrowing, frequencies)
     everything = plan_everything(meaning, narrowing, frequencies)
-    known = lexicon.seldom_together(words_of_all(meaning)) if meaning.measured else None
+    known = lexicon.seldom_together((*words_of_all(meaning), *narrowing.terms)) if meaning.measured else None
     if known is not None:
         everything = among(everything, known)
         phases = (everything,)

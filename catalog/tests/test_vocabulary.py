@@ -159,3 +159,22 @@ def test_a_large_catalogue_learns_what_has_changed_without_being_counted(
     assert not refresh_vocabulary(products_db)
     assert lexicon.stats(["trackbal"])
     assert lexicon.seldom_together(["blue", "mous"]) == (str(new["_id"]),)
+
+
+def test_a_category_that_hardly_has_a_word_is_answered_without_a_walk(
+    products_db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.vocabulary.pairs.FREQUENT", 20)
+    paths = (("Audio", "Speakers"), ("Gaming", "Mice"))
+    names = ("Red Speaker", "Blue Mouse")
+    store(
+        *(
+            draft(f"SKU-{number}", name=names[number % 2], product_type="Thing", category_path=paths[number % 2])
+            for number in range(80)
+        )
+    )
+    build_vocabulary(products_db)
+    assert lexicon.seldom_together(["red", "category:gaming"]) == ()
+    page = search_products(request=SearchRequest(query="red", category="gaming")).value
+    assert (page["total"], page["dropped_words"]) == (0, [])
+    assert search_products(request=SearchRequest(query="red", category="audio")).value["total"] == 40

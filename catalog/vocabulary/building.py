@@ -105,7 +105,7 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
         progress.update(done)
     progress.end()
     _store(database, counts, progress)
-    frequent = frequent_words(counts.everywhere)
+    frequent = frequent_words(counts.everywhere, counts.strong)
     # Until the pairs are there, no word counts as frequent, so no search relies on pairs of other words.
     database[STATE].update_one({"_id": VOCABULARY}, {"$set": {"frequent": []}})
     if frequent:

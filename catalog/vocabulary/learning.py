@@ -27,7 +27,7 @@ SMALL = 100_000
 MOST_DRIFT = 0.02
 """Share of changed products from which a large catalogue is counted anew."""
 _BATCH = 500
-_LEARNT = {**TEXTS, "words": 1, "category": 1}
+_LEARNT = {**TEXTS, "words": 1, "terms": 1, "category": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from catalog import mongo
 from catalog.indexes import PRODUCTS
 from catalog.search.lexicon import pair_key
 from catalog.seeding.progress import Progress
-from catalog.vocabulary.pairs import COMPLETE, OFTEN
+from catalog.vocabulary.pairs import COMPLETE, OFTEN, held_by
 from catalog.vocabulary.store import PAIRS
 
 _PIECE = 20_000
@@ -64,9 +64,9 @@ def _pieces(
 ) -> Iterator[tuple[list[ObjectId], csr_matrix[np.int64]]]:
     identifiers: list[ObjectId] = []
     starts, indices = [0], list[int]()
-    for document in database[PRODUCTS].find({"active": True}, {"words": 1}).sort("_id", 1):
+    for document in database[PRODUCTS].find({"active": True}, {"words": 1, "terms": 1}).sort("_id", 1):
         identifiers.append(document["_id"])
-        indices += sorted({columns[word] for word in document["words"] if word in columns})
+        indices += sorted(columns[word] for word in held_by(document) if word in columns)
         starts.append(len(indices))
         if len(identifiers) == _PIECE:
             yield identifiers, _matrix(starts, indices, len(columns))

@@ -18,6 +18,7 @@ from catalog import mongo
 from catalog.search.lexicon import pair_key
 from catalog.vocabulary.store import PAIRS
 
+_FILTERS = ("category:", "brand:")
 FREQUENT = 3_000
 """Words that so many products have are counted in pairs: a walk along a rarer one takes a few milliseconds."""
 MOST_FREQUENT = 1_500
@@ -27,16 +28,22 @@ OFTEN = 0.1
 """Share of the rarer word's products from which a pair meets often enough to be walked to."""
 
 
-def frequent_words(everywhere: Mapping[str, int]) -> list[str]:
-    """Return the words to be counted in pairs, the most frequent first."""
-    frequent = [(count, word) for word, count in everywhere.items() if count >= FREQUENT]
+def frequent_words(everywhere: Mapping[str, int], strong: Mapping[str, int]) -> list[str]:
+    """Return the words, and the filters by category and brand, to be counted in pairs, the most frequent first."""
+    filters = {term: count for term, count in strong.items() if term.startswith(_FILTERS)}
+    frequent = [(count, word) for word, count in (*everywhere.items(), *filters.items()) if count >= FREQUENT]
     return [word for _, word in sorted(frequent, reverse=True)[:MOST_FREQUENT]]
+
+
+def held_by(document: Mapping[str, Any]) -> set[str]:
+    """Return the words and filters of a stored product that may be counted in pairs."""
+    return {*document.get("words", ()), *(term for term in document.get("terms", ()) if term.startswith(_FILTERS))}
 
 
 def learn_pairs(database: mongo.Documents, documents: Iterable[Mapping[str, Any]], frequent: frozenset[str]) -> None:
     """Add changed products to the stored pairs of their words; what they no longer have is checked by each search."""
     for document in documents:
-        held = sorted(frequent.intersection(document.get("words", ())))
+        held = sorted(frequent.intersection(held_by(document)))
         keys = [pair_key(left, right) for left, right in combinations(held, 2)]
         if not keys:
             continue
