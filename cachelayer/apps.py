@@ -16,6 +16,6 @@ class CacheLayerConfig(AppConfig):
         from cachelayer.telemetry import recorder
 
         register_probe("redis", ping_redis, required=False)
-        recorder.enabled = settings.TELEMETRY
+        recorder.enabled = getattr(settings, "TELEMETRY", True)
         register_gauges()
         register_description("redis", describe_redis)

@@ -21,7 +21,7 @@ import redis
 from cachelayer import announcements
 from cachelayer import redis as redis_door
 from cachelayer.announcements import EVERYTHING, Message, Write
-from cachelayer.connections import AWAY, doubts
+from cachelayer.connections import AWAY, doubts, is_cluster
 from cachelayer.local import LocalCache
 from cachelayer.recollection import Recollection
 from cachelayer.redis import RedisUnavailable
@@ -31,6 +31,7 @@ __all__ = ["EVERYTHING", "InvalidationBus"]
 _POLL_SECONDS = 0.1
 _PING_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
+_LONGEST_WITHOUT_LOOK_SECONDS = 2.0
 _FAILED_LOOKS = 3
 """After so many questions without an answer Redis is not read any more: another server may be about to take over."""
 _SILENCE_SECONDS = 2.5
@@ -224,7 +225,9 @@ class InvalidationBus:
                 if now - pinged > _PING_SECONDS:
                     pubsub.ping()
                     pinged = now
-                if now - looked > _LOOK_SECONDS or self.is_in_doubt:
+                # A look keeps messages waiting, so it is taken in a pause between them, if there is one.
+                pause = _LOOK_SECONDS if message is None else _LONGEST_WITHOUT_LOOK_SECONDS
+                if now - looked > pause or self.is_in_doubt:
                     self._look(client)
                     looked = now
                 if self._pending:
@@ -234,7 +237,8 @@ class InvalidationBus:
         """Find out whether another server has taken over, and whether the last message was missed."""
         try:
             self._settle(client)
-            self._check_number(client)
+            if is_cluster(client):  # Its nodes pass messages on to each other, and may lose one.
+                self._check_number(client)
         except AWAY:
             # On a busy machine one answer may come late; a channel that has ended says so by itself.
             self._failed_looks += 1
