@@ -68,6 +68,7 @@ def _start_servers() -> None:
         HTTPS="false",
         ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
         RATE_LIMIT_SEARCH="",
+        RATE_LIMIT_SUGGEST="",
         LOG_LEVEL="WARNING",
         # A busy test machine stalls for longer than a cache may; the tests of faults set the real limit themselves.
         REDIS_TIMEOUT_MS="1000",

@@ -22,6 +22,7 @@ _MODULES = {
     "cache": ("P7", "P8"),
     "freshness": ("freshness",),
     "hit_ratio": ("hit ratio",),
+    "suggest": ("suggestions",),
     "seeding": ("P9",),
     "search": ("P3", "P4", "P5", "P6", "P14"),
     "recommending": ("P10", "P11"),

@@ -79,6 +79,7 @@ def start_stack(
         "PORT": str(port),
         "WEB_CONCURRENCY": str(WORKERS),
         "RATE_LIMIT_SEARCH": "",
+        "RATE_LIMIT_SUGGEST": "",
         "LOG_LEVEL": "WARNING",
         **(settings or {}),
     }

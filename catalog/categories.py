@@ -14,6 +14,7 @@ from pymongo.database import Database
 from catalog.changes import announce_category_tree
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.search.index_keys import category_key
+from catalog.search.suggesting import beginnings
 
 T = TypeVar("T")
 _WRITES = 1000
@@ -27,6 +28,7 @@ class CategoryDocument(TypedDict):
         path: names from the top category down to this one.
         parent: key of the category above, or empty.
         product_count: active products in the category and below it.
+        beginnings: what it is suggested for.
     """
 
     _id: str
@@ -34,6 +36,7 @@ class CategoryDocument(TypedDict):
     path: list[str]
     parent: str
     product_count: int
+    beginnings: list[str]
     updated_at: datetime
 
 
@@ -80,6 +83,7 @@ def _tree(categories: dict[str, Counter[tuple[str, ...]]], now: datetime) -> Ite
             path=list(path),
             parent=category_key(path[:-1]),
             product_count=spellings.total(),
+            beginnings=beginnings(path[-1]),
             updated_at=now,
         )
 

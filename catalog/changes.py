@@ -24,6 +24,7 @@ UNPLACED = "products:unplaced"
 
 _BUCKETS = 4096
 """Words share this many tags, so that every process keeps few generations, however large the vocabulary."""
+_BEGINNINGS = 1024
 _SEARCHED = ("terms", "words")
 
 products_changed = Signal()
@@ -56,6 +57,17 @@ def search_tags(words: Iterable[str], *, narrowed: bool) -> set[str]:
     return {f"words:{each}" for each in buckets} | ({f"narrowed:{each}" for each in buckets} if narrowed else set())
 
 
+def beginning_tags(words: Iterable[str]) -> set[str]:
+    """Return the tags of suggestions for these words or beginnings, old once a product has gained or lost one."""
+    return {f"begins:{crc32(word[:2].encode()) % _BEGINNINGS}" for word in words}
+
+
+def tags_of_beginnings(words: Iterable[str]) -> set[str]:
+    """Return the tags of all suggestions that words may enter or leave, also those for a single letter."""
+    plain = [word.removeprefix("brand:") for word in words]
+    return beginning_tags(word[:length] for word in plain if ":" not in word for length in (1, 2))
+
+
 def tags_of_difference(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> set[str]:
     """Return the tags of searches that a product may have entered or left.
 
@@ -64,7 +76,8 @@ def tags_of_difference(before: Mapping[str, Any] | None, after: Mapping[str, Any
         after: the document that took its place.
     """
     words = _words(after)
-    moved = search_tags(words ^ _words(before or {}), narrowed=True)
+    different = words ^ _words(before or {})
+    moved = search_tags(different, narrowed=True) | tags_of_beginnings(different)
     if before is not None and before.get("order") == after.get("order"):
         return moved
     return moved | tags_of_repricing(after)

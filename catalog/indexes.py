@@ -46,6 +46,12 @@ INDEXES = (
         only={"active": False},
     ),
     Index(CATEGORIES, "parent_count", (("parent", 1), ("product_count", -1)), "children of a category, largest first"),
+    Index(
+        CATEGORIES,
+        "beginnings_count",
+        (("beginnings", 1), ("product_count", -1)),
+        "categories whose name begins with what was typed, largest first",
+    ),
 )
 
 

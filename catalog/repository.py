@@ -104,7 +104,7 @@ def list_categories(*, parent: str = "", limit: int = 50) -> list[Category]:
     with mongo.reading() as database:
         documents = list(
             database[CATEGORIES]
-            .find({"parent": parent, "product_count": {"$gt": 0}})
+            .find({"parent": parent, "product_count": {"$gt": 0}}, {"beginnings": 0})
             .sort([("product_count", -1)])
             .limit(limit)
         )

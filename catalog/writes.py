@@ -15,6 +15,7 @@ from catalog.documents import ProductDocument
 from catalog.errors import CatalogUnavailable, NotAcknowledged
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.search.index_keys import category_key
+from catalog.search.suggesting import beginnings
 
 CategoryPath = Sequence[str]
 
@@ -63,7 +64,12 @@ def move_category_count(*, before: CategoryPath | None, after: CategoryPath | No
             {"_id": key},
             {
                 "$inc": {"product_count": 1},
-                "$setOnInsert": {"name": path[-1], "path": list(path), "parent": category_key(path[:-1])},
+                "$setOnInsert": {
+                    "name": path[-1],
+                    "path": list(path),
+                    "parent": category_key(path[:-1]),
+                    "beginnings": beginnings(path[-1]),
+                },
                 "$currentDate": {"updated_at": True},
             },
             upsert=True,
@@ -73,7 +79,10 @@ def move_category_count(*, before: CategoryPath | None, after: CategoryPath | No
     ]
     # Where this is the only product, its spelling of the category is the right one.
     writes += [
-        UpdateOne({"_id": key, "product_count": 1}, {"$set": {"name": path[-1], "path": list(path)}})
+        UpdateOne(
+            {"_id": key, "product_count": 1},
+            {"$set": {"name": path[-1], "path": list(path), "beginnings": beginnings(path[-1])}},
+        )
         for key, path in entered.items()
         if left.get(key, path) != path or key not in left
     ]

@@ -197,8 +197,10 @@ for _rules in CACHE_POLICIES.values():
     _rules.setdefault("local_seconds", CACHE_L1_SECONDS)
 TELEMETRY = env.boolean("TELEMETRY", True)
 # Kinds of keys that the dashboard's inspector shows to everybody who reaches it: nothing that belongs to one person.
-INSPECTED_KEYS = ("search", "product", "similar", "categories", "list", "facets", "suggestions", "model")
+INSPECTED_KEYS = ("search", "product", "similar", "categories", "list", "facets", "suggest", "model")
 RATE_LIMIT_SEARCH = env.rate("RATE_LIMIT_SEARCH", "60/minute")
+# Whoever types asks several times a second; nearly all of it is answered by the cache.
+RATE_LIMIT_SUGGEST = env.rate("RATE_LIMIT_SUGGEST", "300/minute")
 
 SEED_TARGET = env.integer("SEED_TARGET", 2000, minimum=0, maximum=100_000_000)
 CURRENCY = env.currency("CURRENCY", "EUR")

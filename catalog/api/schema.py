@@ -176,6 +176,21 @@ class TrendingEnvelopeSerializer(EnvelopeSerializer):
     data = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
 
 
+class SuggestionSerializer(serializers.Serializer[Any]):
+    """Something to look for."""
+
+    kind = serializers.ChoiceField(choices=["query", "category", "brand", "product"])
+    text = serializers.CharField()
+    detail = serializers.CharField(
+        allow_blank=True, help_text="The categories above a category, or the brand of a product"
+    )
+    url = serializers.CharField(help_text="The page that it leads to")
+
+
+class SuggestionsEnvelopeSerializer(EnvelopeSerializer):
+    data = SuggestionSerializer(many=True)  # type: ignore[assignment]
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """What went wrong, as RFC 9457 has it."""
 
@@ -240,6 +255,12 @@ PRODUCT_ID = OpenApiParameter(
     {"type": "string", "pattern": "^[0-9a-f]{24}$"},
     OpenApiParameter.PATH,
     description="`_id` of a product",
+)
+BEGINNING = OpenApiParameter(
+    "q",
+    {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_LENGTH},
+    required=True,
+    description="What was typed so far",
 )
 SEARCH_PARAMETERS = [
     OpenApiParameter(

@@ -16,9 +16,11 @@ from catalog.api.editing import ProductEditView
 from catalog.api.envelope import envelope, listing, single
 from catalog.api.problems import RateLimited
 from catalog.api.replays import replay_of_product, replay_of_search
+from catalog.contexts.suggestions import suggestion_url
 from catalog.search.request import parse_search_request
 from catalog.services.products import read_product
 from catalog.services.search import search_products
+from catalog.services.suggestions import parse_beginning, suggest
 from catalog.services.trending import record_search, trending_searches
 
 
@@ -56,6 +58,29 @@ class ProductView(ProductEditView):
     def get(self, request: Request, product_id: str) -> Response:
         response = Response(single(read_product(product_id=product_id)))
         return _replayable(request, response, replay_of_product(product_id))
+
+
+class SuggestView(APIView):
+    """What to look for, while somebody types."""
+
+    authentication_classes = ()
+
+    @extend_schema(
+        operation_id="suggest",
+        parameters=[schema.BEGINNING],
+        responses={200: schema.SuggestionsEnvelopeSerializer, **schema.problems(400, 429, 503)},
+    )
+    def get(self, request: Request) -> Response:
+        verdict = check(settings.RATE_LIMIT_SUGGEST, scope="suggest", client=client_address(request._request))
+        if verdict is not None and not verdict.allowed:
+            raise RateLimited(verdict.headers())
+        answer = suggest(beginning=parse_beginning(request.query_params.get("q", "")))
+        found = [
+            {"kind": each["kind"], "text": each["text"], "detail": each["detail"], "url": suggestion_url(each)}
+            for each in answer.value["data"]
+        ]
+        body = envelope(source=answer.source, cached=answer.outcome.is_hit, count=len(found), data=found)
+        return Response(body, headers=verdict.headers() if verdict else None)
 
 
 class TrendingView(APIView):

@@ -16,7 +16,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from catalog.categories import refresh_categories
-from catalog.changes import announce_changes, search_tags
+from catalog.changes import announce_changes, search_tags, tags_of_beginnings
 from catalog.documents import ProductDocument, object_id_of, to_document
 from catalog.errors import CatalogUnavailable
 from catalog.importing.drafts import Built
@@ -214,5 +214,5 @@ def _announce(batch: Sequence[Built], loaded: LoadedBatch) -> bool:
     # An updated product may have been in another category before.
     moved = Outcome.UPDATED in loaded.outcomes.values()
     # What an updated product has lost is not looked up: what shows it carries its category, or is unplaced.
-    searches = search_tags(loaded.words, narrowed=True)
+    searches = search_tags(loaded.words, narrowed=True) | tags_of_beginnings(loaded.words)
     return announce_changes([str(key) for key in written], paths, unplaced=moved, searches=searches)

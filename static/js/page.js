@@ -68,12 +68,12 @@
   // An update that fails leaves the page as it is and says why.
   document.addEventListener("htmx:responseError", (event) => {
     const { xhr, elt } = event.detail;
-    if (xhr.status === 400 || elt.closest("[data-live]")) return;
+    if (xhr.status === 400 || elt.closest("[data-live], [data-suggest]")) return;
     const seconds = xhr.getResponseHeader("Retry-After");
     const wait = seconds ? ` Try again in ${seconds} seconds.` : " Try again.";
     tell((xhr.status === 429 ? "That was a bit fast." : "The server could not answer.") + wait);
   });
   document.addEventListener("htmx:sendError", (event) => {
-    if (!event.detail.elt.closest("[data-live]")) tell("The server cannot be reached. Try again.");
+    if (!event.detail.elt.closest("[data-live], [data-suggest]")) tell("The server cannot be reached. Try again.");
   });
 })();

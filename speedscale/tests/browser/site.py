@@ -68,6 +68,7 @@ def _settings(data_dir: Path, **variables: str) -> dict[str, str]:
         "HTTPS": "false",
         "ALLOWED_HOSTS": "127.0.0.1",
         "RATE_LIMIT_SEARCH": "",
+        "RATE_LIMIT_SUGGEST": "",
         "LOG_LEVEL": "WARNING",
         "WEB_CONCURRENCY": "1",
         "MONGO_URI": settings.MONGO_URI,

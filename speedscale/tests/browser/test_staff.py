@@ -108,8 +108,8 @@ def test_a_product_out_of_the_shop_is_gone_and_comes_back(
     assert second not in similar_to(shopper, first)
 
     def is_found() -> bool:
-        shopper.open("/search").get_by_role("searchbox").first.fill(name)
-        shopper.page.get_by_role("searchbox").first.press("Enter")
+        shopper.open("/search").locator("input[type=search]").first.fill(name)
+        shopper.page.locator("input[type=search]").first.press("Enter")
         shopper.page.wait_for_url(re.compile("q="))
         return name in shopper.names
 

@@ -48,7 +48,7 @@ class Visitor:
 
     def search(self, words: str) -> None:
         """Type into the first search field of the page and send it."""
-        field = self.page.get_by_role("searchbox").first
+        field = self.page.locator("input[type=search]").first
         field.fill(words)
         field.press("Enter")
         self.page.wait_for_load_state("networkidle")

@@ -1,0 +1,118 @@
+"""Suggestions below the search field: by keyboard and mouse, in both themes, on the narrowest phone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from speedscale.tests.browser.site import Site
+from speedscale.tests.browser.test_access import violations
+from speedscale.tests.browser.visitor import Visitor
+
+
+def typing(page: Page, text: str) -> Locator:
+    """Type into the search field and return its list once it is there."""
+    field = page.get_by_role("combobox").first
+    field.click()
+    field.press_sequentially(text)
+    found = page.get_by_role("listbox", name="Suggestions")
+    expect(found).to_be_visible()
+    return found
+
+
+def test_arrows_choose_enter_goes_there_and_escape_closes(visitor: Visitor) -> None:
+    page = visitor.open("/search")
+    options = typing(page, "keyb").get_by_role("option")
+    field = page.get_by_role("combobox").first
+    expect(field).to_have_attribute("aria-expanded", "true")
+    expect(page.locator("#suggestions-status")).to_have_text(re.compile(r"^\d+ suggestions?$"))
+    count = options.count()
+    field.press("ArrowDown")
+    expect(options.nth(0)).to_have_attribute("aria-selected", "true")
+    expect(field).to_have_attribute("aria-activedescendant", options.nth(0).get_attribute("id") or "none")
+    field.press("ArrowUp")
+    assert field.get_attribute("aria-activedescendant") is None
+    field.press("ArrowUp")
+    expect(options.nth(count - 1)).to_have_attribute("aria-selected", "true")
+    field.press("Escape")
+    expect(page.locator("#suggestions")).to_be_hidden()
+    expect(field).to_have_value("keyb")
+    expect(field).to_have_attribute("aria-expanded", "false")
+    field.press("ArrowDown")
+    expect(page.locator("#suggestions")).to_be_visible()
+    field.press("ArrowDown")
+    wanted = page.locator("#suggestions [aria-selected=true]").get_attribute("href") or ""
+    field.press("Enter")
+    expect(page).to_have_url(visitor.origin + wanted)
+
+
+def test_enter_without_a_choice_searches_for_what_was_typed(visitor: Visitor) -> None:
+    page = visitor.open("/")
+    typing(page, "keyb")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/search\?q=keyb$"))
+
+
+def test_a_click_goes_to_the_suggestion_and_leaving_the_field_closes_the_list(visitor: Visitor) -> None:
+    page = visitor.open("/")
+    options = typing(page, "logi").get_by_role("option")
+    page.keyboard.press("Tab")
+    expect(page.locator("#suggestions")).to_be_hidden()
+    page.get_by_role("combobox").fill("")
+    options = typing(page, "logit").get_by_role("option")
+    options.filter(has_text="Brand").first.click()
+    expect(page).to_have_url(re.compile(r"/search\?brand="))
+
+
+def test_fast_typing_asks_few_times(visitor: Visitor) -> None:
+    page = visitor.open("/")
+    typing(page, "wireless mouse")
+    page.wait_for_load_state("networkidle")
+    asked = [path for path in visitor.statuses if path.startswith("/suggest?")]
+    assert asked
+    assert asked[-1] == "/suggest?q=wireless+mouse" or asked[-1] == "/suggest?q=wireless%20mouse"
+    assert len(asked) < len("wireless mouse") / 2, asked
+    page.get_by_role("combobox").fill("")
+    expect(page.locator("#suggestions")).to_be_hidden()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/search"])
+def test_axe_finds_nothing_in_an_open_list(
+    arrive: Callable[..., Visitor], site: Site, path: str, theme: Literal["light", "dark"]
+) -> None:
+    visitor = arrive(site, color_scheme=theme, reduced_motion="reduce")
+    page = visitor.open(path)
+    typing(page, "mou")
+    page.keyboard.press("ArrowDown")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/search"])
+def test_nothing_is_cut_off_on_a_narrow_phone(arrive: Callable[..., Visitor], site: Site, path: str) -> None:
+    visitor = arrive(site, viewport={"width": 320, "height": 568})
+    page = visitor.open(path)
+    found = typing(page, "mou")
+    box = found.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 320
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert visitor.layout_shift == 0
+    for option in found.get_by_role("option").all():
+        size = option.bounding_box()
+        assert size is not None
+        assert size["height"] >= 44
+
+
+def test_without_javascript_the_field_is_a_plain_one(arrive: Callable[..., Visitor], site: Site) -> None:
+    visitor = arrive(site, java_script_enabled=False)
+    page = visitor.open("/")
+    expect(page.get_by_role("searchbox")).to_be_visible()
+    expect(page.locator("#suggestions")).to_be_hidden()
+    visitor.search("keyboard")
+    expect(page).to_have_url(re.compile(r"/search\?q=keyboard$"))
