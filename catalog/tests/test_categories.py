@@ -56,6 +56,7 @@ def test_a_category_knows_its_name_path_and_parent(products_db: Database) -> Non
     refresh_categories(products_db)
     category = products_db[CATEGORIES].find_one({"_id": "home-office/desks/standing-desks"})
     assert category.pop("updated_at").tzinfo is not None
+    assert {"standing d", "des"} <= set(category.pop("beginnings"))
     assert category == {
         "_id": "home-office/desks/standing-desks",
         "name": "Standing Desks",
