@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
@@ -57,11 +56,7 @@ def build_heatmap(window: Window) -> Heatmap:
     """Draw the latencies of a window."""
     columns = [_bands(histogram) for histogram in window.columns]
     most = max((count for column in columns for count in column.values()), default=0)
-    cells = [
-        _cell(window, number, band, count, most)
-        for number, column in enumerate(columns)
-        for band, count in sorted(column.items())
-    ]
+    cells = _cells(window, columns, most)
     # Numbers and times of our own making only, so there is nothing to escape.
     drawn = mark_safe("".join(cells))  # noqa: S308
     return Heatmap(
@@ -113,20 +108,31 @@ def _least(shade: int, most: int) -> int:
     return math.ceil(float(most ** (shade / SHADES)) - 1e-9)
 
 
-def _cell(window: Window, number: int, band: int, count: int, most: int) -> str:
+def _cells(window: Window, columns: list[dict[int, int]], most: int) -> list[str]:
+    """Draw the cells; what they share is made once, because a full map has many hundreds of them."""
     seconds = window.size.seconds
-    start = window.started + number * seconds
-    low, high = band_edge(band) if band else 0.0, band_edge(band + 1)
-    query = urlencode({"from": int(start), "to": int(start + seconds), "min": f"{low:.3f}", "max": f"{high:.3f}"})
-    requests = "1 request" if count == 1 else f"{count:,} requests"
-    title = f"{requests}, {format_ms(low)} to {format_ms(high)}, {_clock(start, seconds)} UTC"
-    y = (BANDS - 1 - band) * CELL_HEIGHT
-    href = f"{reverse('dashboard:history')}?{query}".replace("&", "&amp;")
-    return (
-        f'<a href="{href}" tabindex="-1" aria-label="{title}"><title>{title}</title>'
-        f'<rect class="heat heat--{_shade(count, most)}" x="{number * CELL_WIDTH}" y="{y}" '
-        f'width="{CELL_WIDTH}" height="{CELL_HEIGHT}"/></a>'
-    )
+    address = reverse("dashboard:history")
+    cells = []
+    for number, column in enumerate(columns):
+        if not column:
+            continue
+        start = window.started + number * seconds
+        when = f"{_clock(start, seconds)} UTC"
+        times = f"{address}?from={start:.0f}&amp;to={start + seconds:.0f}"
+        place = number * CELL_WIDTH
+        for band, count in sorted(column.items()):
+            title = f"{count:,} request{'' if count == 1 else 's'}, {_BAND_TEXTS[band]}, {when}"
+            cells.append(
+                f'<a href="{times}&amp;{_BAND_QUERIES[band]}" tabindex="-1" aria-label="{title}"><title>{title}</title>'
+                f'<rect class="heat heat--{_shade(count, most)}" x="{place}" y="{(BANDS - 1 - band) * CELL_HEIGHT}" '
+                f'width="{CELL_WIDTH}" height="{CELL_HEIGHT}"/></a>'
+            )
+    return cells
+
+
+_BAND_EDGES = [(band_edge(band) if band else 0.0, band_edge(band + 1)) for band in range(BANDS)]
+_BAND_TEXTS = [f"{format_ms(low)} to {format_ms(high)}" for low, high in _BAND_EDGES]
+_BAND_QUERIES = [f"min={low:.3f}&amp;max={high:.3f}" for low, high in _BAND_EDGES]
 
 
 def _clock(moment: float, seconds: int) -> str:
