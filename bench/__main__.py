@@ -26,6 +26,7 @@ _MODULES = {
     "seeding": ("P9",),
     "search": ("P3", "P4", "P5", "P6", "P14"),
     "recommending": ("P10", "P11"),
+    "telemetry": ("P12", "P13"),
     "browser": ("P15",),
 }
 _DRILLS = {"faults": ("what visitors see of faults",)}
