@@ -60,7 +60,7 @@ clean: ## Remove .venv and tool caches; data in .data stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 system-packages:
-	@.ci/system-packages mongod browser
+	@.ci/system-packages mongod browser nginx
 
 # A .venv whose Python has gone or changed is made anew.
 ifneq ($(shell $(PY) -c 'import pip, sys; print(sys.prefix != sys.base_prefix)' 2>/dev/null),True)

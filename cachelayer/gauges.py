@@ -6,6 +6,7 @@ import redis
 
 from cachelayer import redis as redis_door
 from cachelayer.health import states_of_this_process
+from cachelayer.occupancy import occupancy
 from cachelayer.runtime import bus, local
 from cachelayer.telemetry import recorder
 from cachelayer.telemetry.node import register_fact, register_gauge
@@ -14,6 +15,7 @@ from cachelayer.telemetry.node import register_fact, register_gauge
 def register_gauges() -> None:
     """Name the figures; those of several labels carry the label behind a bar."""
     register_gauge("alive", lambda: 1.0)
+    register_gauge("requests_in_flight", occupancy.mean)
     register_gauge("breaker_open|redis", lambda: float(redis_door.breaker.is_open))
     register_gauge("l1_entries", lambda: float(local.usage()[0]))
     register_gauge("l1_bytes", lambda: float(local.usage()[1]))

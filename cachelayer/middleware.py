@@ -8,6 +8,7 @@ from time import time
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from cachelayer.occupancy import occupancy
 from cachelayer.telemetry import Finished, recorder
 from cachelayer.trace import span, tracing
 
@@ -32,7 +33,7 @@ class TraceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path.startswith(self._static_prefixes):
             return self._get_response(request)
-        with tracing() as trace:
+        with occupancy.one(), tracing() as trace:
             request.trace = trace  # type: ignore[attr-defined]
             response = self._get_response(request)
             outcome = trace.outcome

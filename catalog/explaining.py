@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pymongo.errors import PyMongoError
 
 from cachelayer.dashboard.plans import Plan, PlanUnknown
+from catalog.cluster.routing import route_of, shards_of_plan
 from catalog.commands import NotExplainable, command_of
 from catalog.errors import CatalogUnavailable
 from catalog.mongo import OutOfTime, database, within
@@ -30,7 +32,14 @@ def explain(text: str) -> Plan:
             told = database().command("explain", command, verbosity="executionStats")
     except (NotExplainable, OutOfTime, PyMongoError, CatalogUnavailable) as error:
         raise PlanUnknown(f"{type(error).__name__}: {error}"[:200]) from error
-    return plan_of(told)
+    return replace(plan_of(told), shards=_shards(command, told))
+
+
+def _shards(command: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """Return the shards that were asked, where a router told them, and otherwise those that would be."""
+    route = route_of(command)
+    shards = shards_of_plan(told)
+    return f"{', '.join(shards)} ({route.why})" if shards else str(route)
 
 
 def plan_of(told: Mapping[str, Any]) -> Plan:

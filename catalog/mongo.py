@@ -127,7 +127,11 @@ def _connect(purpose: Purpose) -> MongoClient[dict[str, Any]]:
     if purpose is Purpose.SEARCH:
         return _connect_for_search([_CommandSpans(), pool])
     return MongoClient(
-        settings.MONGO_URI, appname=purpose.value, serverSelectionTimeoutMS=5000, waitQueueTimeoutMS=5000
+        settings.MONGO_URI,
+        appname=purpose.value,
+        serverSelectionTimeoutMS=5000,
+        waitQueueTimeoutMS=5000,
+        w=_write_concern(),
     )
 
 
@@ -142,6 +146,7 @@ def _connect_for_search(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]]
         # A read is tried twice, so each try gets half of the time.
         socketTimeoutMS=settings.MONGO_TIMEOUT_MS // 2,
         connectTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        **_choices(),
     )
 
 
@@ -156,7 +161,24 @@ def connect_for_requests(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]
         waitQueueTimeoutMS=settings.MONGO_TIMEOUT_MS,
         timeoutMS=settings.MONGO_TIMEOUT_MS,
         connectTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        **_choices(),
     )
+
+
+def _choices() -> dict[str, Any]:
+    """Return what an operator may choose about requests (docs/data-model.md)."""
+    return {
+        "maxPoolSize": settings.MONGO_POOL_SIZE,
+        "readPreference": settings.MONGO_READ_PREFERENCE,
+        "w": _write_concern(),
+        "retryReads": settings.MONGO_RETRY,
+        "retryWrites": settings.MONGO_RETRY,
+    }
+
+
+def _write_concern() -> int | str:
+    told = settings.MONGO_WRITE_CONCERN
+    return int(told) if told.isdigit() else told
 
 
 def database() -> Documents:

@@ -124,11 +124,12 @@ class Env:
         return raw
 
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:
-        """Return one of ``choices``, which are in upper case; the case of the value does not matter."""
-        value = self.text(name, default).upper()
-        if value not in choices:
-            raise EnvError(name, value, "one of " + ", ".join(choices))
-        return value
+        """Return one of ``choices``, written as there; the case of the value does not matter."""
+        value = self.text(name, default)
+        for choice in choices:
+            if choice.casefold() == value.casefold():
+                return choice
+        raise EnvError(name, value, "one of " + ", ".join(choices))
 
     def database(self, name: str, default: str) -> str:
         """Return a name that MongoDB takes for a database."""

@@ -157,8 +157,17 @@ MIGRATION_MODULES = {
     "auth": "speedscale.migrations.auth",
     "contenttypes": "speedscale.migrations.contenttypes",
 }
-MONGO_TIMEOUT_MS = 1000
+MONGO_TIMEOUT_MS = env.integer("MONGO_TIMEOUT_MS", 1000, minimum=50, maximum=60_000)
 """Longest wait for a usable MongoDB server and for one reply, in milliseconds."""
+# docs/data-model.md says what each of these means for what visitors see.
+MONGO_READ_PREFERENCE = env.choice(
+    "MONGO_READ_PREFERENCE",
+    "primaryPreferred",
+    ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"),
+)
+MONGO_WRITE_CONCERN = env.choice("MONGO_WRITE_CONCERN", "majority", ("majority", "1", "2", "3"))
+MONGO_RETRY = env.boolean("MONGO_RETRY", True)
+MONGO_POOL_SIZE = env.integer("MONGO_POOL_SIZE", 50, minimum=1, maximum=1000)
 
 SEARCH_BUDGET_MS = env.integer("SEARCH_BUDGET_MS", 250, minimum=5, maximum=500)
 """What MongoDB may take to find the products of one search; an answer that is cut off says so."""

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from speedscale import probes
+from speedscale.cluster.views import cluster, routing
 from speedscale.metrics import metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -17,6 +18,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", require_safe(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api-docs"),
     path("dashboard/lab/", include("speedscale.lab.urls")),
+    path("dashboard/cluster/", cluster, name="cluster"),
+    path("dashboard/cluster/routing/", routing, name="cluster-routing"),
     path("dashboard/", include("cachelayer.dashboard.urls")),
     path("health", probes.health, name="health"),
     path("livez", probes.livez, name="livez"),

@@ -21,6 +21,7 @@ class Plan:
         milliseconds: as the database measured it.
         index: names of the indexes used; empty where there was none.
         stages: what was done, the last step first.
+        shards: which shards are asked, and why, or would be in a cluster.
     """
 
     examined: int
@@ -29,6 +30,7 @@ class Plan:
     milliseconds: float
     index: str
     stages: tuple[str, ...]
+    shards: str = ""
 
 
 _explainers: list[Callable[[str], Plan]] = []

@@ -77,7 +77,7 @@ def test_check_deploy_is_clean_on_production_settings(tmp_path: Path) -> None:
         ({"MONGO_URI": "localhost:27017"}, "MONGO_URI='***' is not usable"),
         ({"ALLOWED_HOSTS": "https://shop.example"}, "ALLOWED_HOSTS='https://shop.example' is not usable"),
         ({"RATE_LIMIT_SEARCH": "many"}, "RATE_LIMIT_SEARCH='many' is not usable"),
-        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL='LOUD' is not usable"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL='loud' is not usable"),
         ({"MONGO_URI": "mongodb://mongo.example"}, "SECRET_KEY='' is not usable"),
         ({"MONGO_URI": "mongodb://mongo.example", "SECRET_KEY": "short"}, "SECRET_KEY='***' is not usable"),
     ],
@@ -162,3 +162,25 @@ def test_a_first_level_that_outlives_redis_is_told(settings: Settings) -> None:
     settings.CACHE_L1_SECONDS = 10
     settings.CACHE_TTL_SEARCH = 5
     assert "speedscale.W002" in {found.id for found in run_checks()}
+
+
+def test_how_requests_read_and_write_comes_from_the_environment(tmp_path: Path) -> None:
+    script = (
+        "from catalog import mongo; d = mongo.database(); o = d.client.options;"
+        "print(d.read_preference.name, d.write_concern.document, o.pool_options.max_pool_size, o.retry_writes,"
+        " o.timeout)"
+    )
+    servers = {"MONGO_URI": "mongodb://127.0.0.1:9/", "SECRET_KEY": "x" * 60, "DATA_DIR": str(tmp_path)}
+    default = manage("shell", "-v", "0", "-c", script, **servers)
+    assert default.stdout.strip() == "PrimaryPreferred {'w': 'majority'} 50 True 1.0", default.stderr
+    other = {
+        "MONGO_READ_PREFERENCE": "nearest",
+        "MONGO_WRITE_CONCERN": "1",
+        "MONGO_POOL_SIZE": "7",
+        "MONGO_RETRY": "false",
+        "MONGO_TIMEOUT_MS": "250",
+    }
+    told = manage("shell", "-v", "0", "-c", script, **servers, **other)
+    assert told.stdout.strip() == "Nearest {'w': 1} 7 False 0.25", told.stderr
+    wrong = manage("shell", "-v", "0", "-c", script, **servers, MONGO_READ_PREFERENCE="fastest")
+    assert "MONGO_READ_PREFERENCE='fastest' is not usable" in wrong.stderr

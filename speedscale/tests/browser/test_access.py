@@ -27,6 +27,8 @@ PAGES = {
     "keys": "/dashboard/keys/?prefix=search:",
     "one key": "key",
     "costs": "/dashboard/costs/",
+    "cluster": "/dashboard/cluster/",
+    "routing": "/dashboard/cluster/routing/",
     "400": "/search?q=mouse&min_price=cheap",
     "404": "/nowhere",
 }

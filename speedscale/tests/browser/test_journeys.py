@@ -198,6 +198,8 @@ def test_no_page_is_wider_than_its_window(arrive: Callable[..., Visitor], site: 
         "/dashboard/history/",
         "/dashboard/keys/",
         "/dashboard/costs/",
+        "/dashboard/cluster/",
+        "/dashboard/cluster/routing/",
         "/nowhere",
         "/search?sort=x",
         "/search?category=audio",
