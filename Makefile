@@ -20,7 +20,7 @@ demo: install ## The same with generated visitors, without a rate limit; opens t
 	@RATE_LIMIT_SEARCH= exec $(PY) manage.py up --demo
 
 test: install-dev system-packages ## Run the whole suite against real servers, browser tests included
-	@$(PY) -m pytest -n $(TEST_WORKERS)
+	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
 drill: install-dev system-packages ## Let servers fail under load, many times over, and count what is lost or stale (some minutes, quiet machine)
 	@$(PY) -m pytest -n 0 -m drill -o addopts="--strict-markers --strict-config -ra --import-mode=importlib"

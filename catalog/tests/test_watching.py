@@ -19,13 +19,13 @@ from cachelayer.watch_state import read_watch_state
 from catalog import mongo
 from catalog import watching as watching_module
 from catalog.changes import products_changed
-from catalog.indexes import PRODUCTS
+from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
 from catalog.search.request import SearchRequest
 from catalog.services.products import read_product
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
 from catalog.watching import PLACE, PLACES, watch
-from speedscale.embedded.mongod import mongod_binary
+from speedscale.embedded.mongod import MongodServer, mongod_binary
 from speedscale.embedded.ports import free_port, is_listening
 from speedscale.embedded.process import ServerProcess
 
@@ -38,10 +38,14 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 5.0) -> float:
     return monotonic() - started
 
 
+_running: list[Watching] = []
+
+
 class Watching:
     """A watcher in a thread of this process."""
 
     def __init__(self) -> None:
+        _running.append(self)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=watch, args=(self.stopping,))
         self.thread.start()
@@ -51,6 +55,18 @@ class Watching:
         self.stopping.set()
         self.thread.join(timeout=10)
         assert not self.thread.is_alive()
+
+
+def _stop_watching() -> None:
+    while _running:
+        _running.pop().stop()
+
+
+@pytest.fixture(autouse=True)
+def no_watcher_stays() -> Iterator[None]:
+    """A watcher that a failed test has left behind would disturb those after it."""
+    yield
+    _stop_watching()
 
 
 @pytest.fixture
@@ -129,19 +145,47 @@ def test_what_happened_while_no_watcher_ran_is_told_when_one_starts_again(ids: l
     second.stop()
 
 
-def test_a_place_that_mongodb_no_longer_knows_makes_everything_old(ids: list[str]) -> None:
-    first = Watching()
-    first.stop()
-    price_of(ids[0])
-    # A well-formed token from long before the oldest entry of the oplog.
-    ancient = {"_data": "8200000001000000012B0229296E04"}
-    mongo.command_database()[PLACES].update_one({"_id": PLACE}, {"$set": {"token": ancient}})
-    raise_price(ids[0], 5555)
-    second = Watching()
-    wait_for(lambda: price_of(ids[0]) == 55.55)
-    raise_price(ids[0], 6666)
-    wait_for(lambda: price_of(ids[0]) == 66.66)
-    second.stop()
+class ObedientMongod(MongodServer):
+    """A MongoDB that can be told which error to answer with."""
+
+    def _command(self, directory: Path, replica_set: str, cache_mb: int) -> list[str | Path]:
+        return [*super()._command(directory, replica_set, cache_mb), "--setParameter", "enableTestCommands=1"]
+
+
+@pytest.fixture
+def obedient(tmp_path: Path, settings: Settings) -> Iterator[ObedientMongod]:
+    mongo.close()
+    server = ObedientMongod(tmp_path / "mongodb")
+    settings.MONGO_URI = server.uri
+    ensure_collections(mongo.command_database())
+    ensure_indexes(mongo.command_database())
+    yield server
+    _stop_watching()
+    mongo.close()
+    mongo.breaker.record_success()
+    server.stop()
+
+
+def test_a_place_that_mongodb_no_longer_knows_makes_everything_old(
+    obedient: ObedientMongod, caplog: pytest.LogCaptureFixture
+) -> None:
+    [mouse] = store(draft("MOUSE-1", name="Wireless Mouse", price=1000))
+    Watching().stop()
+    assert price_of(mouse) == 10.00
+    # What MongoDB answers once its log of changes begins after the place.
+    with obedient.direct_client() as client:
+        client.admin.command(
+            "configureFailPoint",
+            "failCommand",
+            mode={"times": 1},
+            data={"failCommands": ["aggregate"], "errorCode": 286},
+        )
+    raise_price(mouse, 5555)
+    Watching()
+    wait_for(lambda: price_of(mouse) == 55.55)
+    assert any("has forgotten" in line for line in caplog.messages)
+    raise_price(mouse, 6666)
+    wait_for(lambda: price_of(mouse) == 66.66)
 
 
 def test_a_bulk_of_changes_is_told_in_batches_and_completely(products_db: Any) -> None:

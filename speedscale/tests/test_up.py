@@ -246,7 +246,9 @@ def test_an_end_during_the_seeding_leaves_no_process(tmp_path: Path, number: sig
         children = run.children()
         assert len(children) > 3
         assert run.end(number) == (0 if number is signal.SIGINT else -signal.SIGKILL)
-        assert "Traceback" not in run.output()
+        if number is signal.SIGINT:
+            # Once it is killed nobody ends the others with care, and a finaliser of theirs may be interrupted.
+            assert "Traceback" not in run.output()
     wait_for(lambda: not any(is_alive(child) for child in children))
 
 
