@@ -3,8 +3,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
-# Many tests wait for servers that stop, hang or start, so one more than the processors of a small machine.
-TEST_WORKERS ?= 3
+TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run demo test drill lint bench bench-full screenshots system-packages clean

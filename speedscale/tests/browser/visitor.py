@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response
 
+# What htmx says of a request that ends because its page is left; other failures have a message of their own besides.
+_LEFT_MESSAGES = ("htmx:sendAbort", "htmx:afterRequest")
 _STATUS_MESSAGES = ("Failed to load resource: the server responded with a status of", "Response Status Error Code")
 _SHIFTS = """
 window.layoutShift = 0;
@@ -75,7 +77,8 @@ class Visitor:
 
     def _hear(self, message: ConsoleMessage) -> None:
         # A 404 is the page's business; what the browser itself objects to is ours.
-        if message.type in {"error", "warning"} and not message.text.startswith(_STATUS_MESSAGES):
+        expected = message.text.startswith((*_LEFT_MESSAGES, *_STATUS_MESSAGES))
+        if message.type in {"error", "warning"} and not expected:
             self.complaints.append(f"{message.type}: {message.text}")
 
     def _see_request(self, request: Request) -> None:
