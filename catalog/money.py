@@ -18,6 +18,11 @@ def major_units(amount: int, currency: str) -> float:
     return round(amount / 10**digits, digits) if digits else float(amount)
 
 
+def minor_per_major() -> int:
+    """Return how many minor units make one unit of the shop's currency: 100 for EUR, 1 for JPY."""
+    return int(10 ** minor_digits(shop_currency()))
+
+
 def shop_currency() -> str:
     """Return the ISO 4217 code of the currency that shoppers filter prices in."""
     code: str = settings.CURRENCY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from catalog.contexts.formatting import currency_symbol, format_minor
 from catalog.contexts.links import search_url
-from catalog.money import shop_currency
+from catalog.money import minor_per_major, shop_currency
 from catalog.representation import ProductJSON
 from catalog.search.index_keys import category_key, slug
 from catalog.search.request import SearchRequest, Sort
@@ -225,7 +225,10 @@ def _price_facet(request: SearchRequest, facets: FacetsJSON | None, *, exact: bo
     for value in facets["price"] if facets is not None else []:
         low, _, high = value["key"].partition("-")
         # The next band begins where this one ends, so this one ends a minor unit before.
-        bounds = {"min_price": int(low) * 100 or None, "max_price": int(high) * 100 - 1 if high else None}
+        bounds = {
+            "min_price": int(low) * minor_per_major() or None,
+            "max_price": int(high) * minor_per_major() - 1 if high else None,
+        }
         label = _price_label(currency_symbol(shop_currency()), low if low != "0" else "", high)
         selected = (request.min_price, request.max_price) == (bounds["min_price"], bounds["max_price"])
         url = search_url(request, **bounds)

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from catalog.money import minor_per_major
 from catalog.search.index_keys import category_key, slug
 
 VALUES = 12
 PRICE_BANDS = 5
-MINOR = 100
-"""Minor units in one unit of the prices of bands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +80,15 @@ def count_prices(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
     prices = sorted(row.price for row in rows)
     if len(prices) < 2 or prices[0] == prices[-1]:
         return ()
-    limits = sorted({_round_limit(prices[len(prices) * part // PRICE_BANDS]) for part in range(1, PRICE_BANDS)})
+    minor = minor_per_major()
+    limits = sorted({_round_limit(minor, prices[len(prices) * part // PRICE_BANDS]) for part in range(1, PRICE_BANDS)})
     limits = [limit for limit in limits if prices[0] < limit <= prices[-1]]
     found = []
     for low, high in pairwise([0, *limits, None]):
         first = bisect_left(prices, low or 0)
         last = len(prices) if high is None else bisect_left(prices, high)
         if last > first:
-            key = f"{(low or 0) // MINOR}-{'' if high is None else high // MINOR}"
+            key = f"{(low or 0) // minor}-{'' if high is None else high // minor}"
             found.append(FacetValue(key=key, label=key, count=last - first))
     return tuple(found) if len(found) > 1 else ()
 
@@ -105,11 +105,11 @@ def _count_categories(rows: Sequence[FacetRow], values: int) -> tuple[FacetValue
     return _largest(counted, values)
 
 
-def _round_limit(price: int) -> int:
+def _round_limit(minor: int, price: int) -> int:
     """Return the greatest of 1, 2, 5, 10, 20, 50, ... major units that is not above a price in minor units."""
-    whole = max(price // MINOR, 1)
+    whole = max(price // minor, 1)
     power: int = 10 ** (len(str(whole)) - 1)
-    return max(step * power for step in (1, 2, 5) if step * power <= whole) * MINOR
+    return max(step * power for step in (1, 2, 5) if step * power <= whole) * minor
 
 
 def _told_apart(path: tuple[str, ...], among: Iterable[tuple[str, ...]]) -> str:

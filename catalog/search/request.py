@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 
 from catalog.errors import InvalidParameter
-from catalog.money import minor_digits, shop_currency
+from catalog.money import minor_per_major
 from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.index_keys import slug
 
@@ -188,7 +188,7 @@ def _price(parameters: Mapping[str, str], field: str) -> int | None:
     value = Decimal(text.replace(",", "."))
     if value > _MAX_PRICE:
         raise InvalidParameter(field, f"Give a price from 0 to {_MAX_PRICE:,}.")
-    return int(value.scaleb(minor_digits(shop_currency())))
+    return int(value * minor_per_major())
 
 
 def _sort(text: str) -> Sort:

@@ -10,6 +10,7 @@ from pytest_django import Settings
 from catalog.contexts.formatting import format_minor
 from catalog.errors import InvalidParameter
 from catalog.search.cursor import Cursor, decode_cursor
+from catalog.search.facets import FacetRow, count_prices
 from catalog.search.request import SearchRequest, Sort, normalise_query, parse_search_request
 
 
@@ -141,3 +142,14 @@ def test_prices_are_typed_in_the_shops_currency(
     settings.CURRENCY = currency
     assert parse(query="mouse", min_price=typed).min_price == minor
     assert format_minor(minor) == shown
+
+
+def test_price_bands_are_round_in_the_shops_currency(settings: Settings) -> None:
+    prices = (120, 900, 1500, 2200, 4800, 9900, 12_000)
+    rows = [FacetRow(brand="", category_path=(), price=price, rating=0.0, stock=1) for price in prices]
+    settings.CURRENCY = "JPY"
+    yen = [band.key for band in count_prices(rows)]
+    settings.CURRENCY = "EUR"
+    euros = [band.key for band in count_prices(rows)]
+    assert yen[-1] == "5000-"
+    assert euros[-1] == "50-"
