@@ -55,6 +55,9 @@ class Command(BaseCommand):
             run.state, run.problem = "failed", str(error)
             runs.save(run)
             raise CommandError(str(error)) from error
+        except OSError as error:
+            # A full or vanished disk: there is nowhere to note it but here.
+            raise CommandError(f"The run cannot be stored below {runs.directory()}: {error.strerror}") from error
         except KeyboardInterrupt:
             self.stderr.write("Stopped.")
         summary = summarise(run)
