@@ -91,8 +91,9 @@ def empty_caches() -> None:
     """Every test starts with cold caches and closed circuits."""
     from django_redis import get_redis_connection
 
-    from cachelayer import announcements, leaderboard, runtime
-    from cachelayer import redis as redis_door
+    from cachelayer import leaderboard, runtime
+    from cachelayer.invalidation import announcements
+    from cachelayer.server import door
     from cachelayer.telemetry import recorder
     from catalog import mongo
 
@@ -105,7 +106,7 @@ def empty_caches() -> None:
         client.unlink(*keys)
     runtime.forget()
     leaderboard.forget_votes()
-    redis_door.breaker.record_success()
+    door.breaker.record_success()
     mongo.breaker.record_success()
     # L1 is used once invalidations arrive; on a busy machine that takes a moment longer than a request would wait.
     runtime.bus.ensure_started()
@@ -136,4 +137,4 @@ def products_db() -> Any:
 @pytest.fixture
 def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold the rate limit's clock, so that no window ends in the middle of a test."""
-    monkeypatch.setattr("cachelayer.ratelimit.time", lambda: 1_800_000_030.0)
+    monkeypatch.setattr("cachelayer.web.ratelimit.time", lambda: 1_800_000_030.0)

@@ -75,7 +75,7 @@ def levels(rounds: int) -> dict[str, Any]:
     from django_redis import get_redis_connection
 
     from cachelayer import engine
-    from cachelayer.redis import namespaced
+    from cachelayer.server.door import namespaced
     from catalog.search.request import SearchRequest
     from catalog.services.search import search_products
 

@@ -10,10 +10,10 @@ class CacheLayerConfig(AppConfig):
 
     def ready(self) -> None:
         from cachelayer.describing import register_description
-        from cachelayer.gauges import register_gauges
         from cachelayer.health import ping_redis, register_probe
-        from cachelayer.redis_facts import describe_redis
+        from cachelayer.server.facts import describe_redis
         from cachelayer.telemetry import recorder
+        from cachelayer.telemetry.gauges import register_gauges
 
         register_probe("redis", ping_redis, required=False)
         recorder.enabled = getattr(settings, "TELEMETRY", True)

@@ -12,18 +12,18 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from cachelayer import leases
-from cachelayer import redis as redis_door
-from cachelayer.absence import Absent
-from cachelayer.announcements import EVERYTHING
+from cachelayer.invalidation.announcements import EVERYTHING
+from cachelayer.loading import leases
+from cachelayer.loading.absence import Absent
+from cachelayer.loading.reading import Read
+from cachelayer.loading.state import EngineState, engine_state
+from cachelayer.loading.values import Cached, Loaded, State, Stored, state_of, unwrapped, wrapped
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy, policy_named
-from cachelayer.reading import Read
-from cachelayer.redis import RedisUnavailable, value_key
 from cachelayer.runtime import bus, hot_keys, local, reset
-from cachelayer.state import EngineState, engine_state
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, value_key
 from cachelayer.trace import Lookup, current_trace, span
-from cachelayer.values import Cached, Loaded, State, Stored, state_of, unwrapped, wrapped
 
 __all__ = [
     "Absent",
@@ -144,7 +144,7 @@ def _read_many(keys: Sequence[str]) -> dict[str, Stored]:
         return {}
     if bus.is_in_doubt:
         raise RedisUnavailable("another Redis server may have taken over")
-    raw = redis_door.run(lambda client: client.mget([value_key(key) for key in keys]))
+    raw = door.run(lambda client: client.mget([value_key(key) for key in keys]))
     decoded = {key: unwrapped(value) for key, value in zip(keys, raw, strict=True)}
     return {key: stored for key, stored in decoded.items() if stored is not None}
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from time import perf_counter
 
-from cachelayer import redis as redis_door
+from cachelayer.server import door
 
 
 class Status(Enum):
@@ -142,6 +142,6 @@ def since_any_worker_knows(health: Health, told: Iterable[Mapping[str, Sequence[
 def ping_redis() -> None:
     """Ask Redis for a sign of life, past the circuit breaker, and close the circuit when there is one."""
     try:
-        redis_door.ping()
-    except redis_door.RedisUnavailable as error:
+        door.ping()
+    except door.RedisUnavailable as error:
         raise ProbeFailed(str(error)) from error

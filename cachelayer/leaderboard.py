@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from time import time
 
-from cachelayer import redis as redis_door
-from cachelayer.local import LocalCache
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.memory.local import LocalCache
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, namespaced
 
 # Scores grow with time instead of decaying: a vote now weighs 2^((now - epoch) / half-life), so that old votes fade
 # in comparison and no job has to walk over the set. The exponent is kept small by an epoch stored beside the set:
@@ -64,7 +64,7 @@ class Leaderboard:
         keys = [board, self._epoch_key(), namespaced(f"{self.key}:voted:{{{board}}}:{digest}")]
         arguments = [member, repr(time()), self.half_life_seconds, self.ttl_seconds, self.size, self.repeat_seconds]
         try:
-            counted = redis_door.run(lambda client: client.eval(_VOTE, 3, *keys, *arguments), name="trending")
+            counted = door.run(lambda client: client.eval(_VOTE, 3, *keys, *arguments), name="trending")
         except RedisUnavailable:
             return False
         return bool(counted)
@@ -72,9 +72,7 @@ class Leaderboard:
     def top(self, limit: int) -> list[str] | None:
         """Return the members that lead, best first; ``None`` while Redis is away."""
         try:
-            members = redis_door.run(
-                lambda client: client.zrevrange(namespaced(self.key), 0, limit - 1), name="trending"
-            )
+            members = door.run(lambda client: client.zrevrange(namespaced(self.key), 0, limit - 1), name="trending")
         except RedisUnavailable:
             return None
         return [member.decode() for member in members]
@@ -83,7 +81,7 @@ class Leaderboard:
         """Forget the ranking."""
         board = namespaced(self.key)
         forget_votes()
-        redis_door.run(lambda client: client.unlink(board, self._epoch_key()))
+        door.run(lambda client: client.unlink(board, self._epoch_key()))
 
     def _epoch_key(self) -> str:
         return namespaced(f"{self.key}:epoch:{{{namespaced(self.key)}}}")

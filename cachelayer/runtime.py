@@ -5,15 +5,15 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from cachelayer.flights import Flights
-from cachelayer.hotkeys import HotKeys
-from cachelayer.invalidation import InvalidationBus
-from cachelayer.local import LocalCache
+from cachelayer.invalidation.channel import InvalidationBus
+from cachelayer.loading.flights import Flights
+from cachelayer.loading.refresher import Refresher
+from cachelayer.memory.hotkeys import HotKeys
+from cachelayer.memory.local import LocalCache
 from cachelayer.outcomes import Outcome
-from cachelayer.refresher import Refresher
 
 if TYPE_CHECKING:
-    from cachelayer.values import Stored
+    from cachelayer.loading.values import Stored
 
 L1_BYTES = 32 * 1024 * 1024
 L1_GRACE_SECONDS = 0.25

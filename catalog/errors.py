@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cachelayer.absence import Absent
+from cachelayer.loading.absence import Absent
 from catalog.products import Product
 
 

@@ -29,8 +29,8 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from cachelayer.breaker import CircuitBreaker
 from cachelayer.health import ProbeFailed
+from cachelayer.server.breaker import CircuitBreaker
 from cachelayer.trace import Trace, current_trace
 from catalog import commands
 from catalog.errors import CatalogUnavailable

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from cachelayer.describing import Description, NotDescribed, ServerNode
-from cachelayer.presentation import format_bytes
+from cachelayer.web.presentation import format_bytes
 from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS
 from catalog.mongo import Documents, database, within

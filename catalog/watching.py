@@ -18,7 +18,7 @@ from typing import Any
 from pymongo.change_stream import ChangeStream
 from pymongo.errors import OperationFailure, PyMongoError
 
-from cachelayer.watch_state import WatchState, publish_watch_state
+from cachelayer.invalidation.watch_state import WatchState, publish_watch_state
 from catalog import mongo
 from catalog.changes import (
     announce_changes,

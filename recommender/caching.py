@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cachelayer.absence import Absent
 from cachelayer.engine import Cached, get_or_load, invalidate
+from cachelayer.loading.absence import Absent
 from cachelayer.trace import current_trace
 from catalog.errors import CatalogUnavailable, ProductNotFound
 from recommender import repository

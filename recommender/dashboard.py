@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cachelayer.presentation import format_age, source_label
 from cachelayer.telemetry import recent_samples
+from cachelayer.web.presentation import format_age, source_label
 from recommender import repository
 from recommender.models import MODEL
 

@@ -8,8 +8,8 @@ from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from cachelayer import ratelimit
-from cachelayer.clients import client_address
+from cachelayer.web import ratelimit
+from cachelayer.web.clients import client_address
 
 _ATTEMPTS = "20/minute"
 """Passwords that one address may try."""

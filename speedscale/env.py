@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from cachelayer.servers import RedisUrlError, parse_redis_url
+from cachelayer.server.addresses import RedisUrlError, parse_redis_url
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
@@ -114,7 +114,7 @@ class Env:
         return raw
 
     def redis(self, name: str, default: str = "") -> str:
-        """Return an address of Redis in one of the forms of :mod:`cachelayer.servers`; the value is never echoed."""
+        """Return an address of Redis as :mod:`cachelayer.server.addresses` describes it; the value is never echoed."""
         raw = self.text(name, default)
         if raw:
             try:

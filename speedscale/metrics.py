@@ -19,10 +19,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from cachelayer.health import check_health
+from cachelayer.invalidation.watch_state import read_watch_state
 from cachelayer.telemetry import recorder
 from cachelayer.telemetry.node import NodeState, node_state
 from cachelayer.telemetry.tally import SECONDS_BOUNDS, Totals
-from cachelayer.watch_state import read_watch_state
 from catalog.errors import CatalogUnavailable
 from recommender.repository import live_manifest
 

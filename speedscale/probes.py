@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from cachelayer.health import Health, Status, check_health
-from cachelayer.watch_state import read_watch_state
+from cachelayer.invalidation.watch_state import read_watch_state
 
 
 @require_safe

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from cachelayer.servers import cache_settings
+from cachelayer.server.addresses import cache_settings
 from speedscale.embedded.state import read_endpoints
 from speedscale.env import Env
 from speedscale.geodjango import do_without_geodjango
@@ -103,8 +103,8 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    "cachelayer.middleware.TraceMiddleware",
-    "cachelayer.lane.HotLaneMiddleware",
+    "cachelayer.web.middleware.TraceMiddleware",
+    "cachelayer.web.lane.HotLaneMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -116,7 +116,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "speedscale.errors.ServiceErrorMiddleware",
-    "cachelayer.middleware.ViewSpanMiddleware",
+    "cachelayer.web.middleware.ViewSpanMiddleware",
 ]
 ROOT_URLCONF = "speedscale.urls"
 WSGI_APPLICATION = "speedscale.wsgi.application"

@@ -9,8 +9,8 @@ from functools import partial
 from itertools import chain, zip_longest
 from time import monotonic, sleep
 
-from cachelayer import redis as redis_door
 from cachelayer.outcomes import Outcome
+from cachelayer.server import door
 from catalog import repository
 from catalog.errors import ProductNotFound
 from catalog.search.request import MAX_QUERY_LENGTH, parse_search_request
@@ -58,7 +58,7 @@ def warm_cache(*, top: int, rate: float = DEFAULT_RATE, progress: Progress) -> W
         CatalogUnavailable: MongoDB does not answer.
         RedisUnavailable: Redis does not answer, so nothing can be kept.
     """
-    redis_door.run(lambda client: client.ping())
+    door.run(lambda client: client.ping())
     started = monotonic()
     trending = (trending_searches(limit=top) or [])[:top]
     queries = list(dict.fromkeys([*trending, *_names_of_categories()]))[:top]
@@ -89,7 +89,7 @@ def _paced(reads: Sequence[Read], rate: float, progress: Progress) -> Counter[Ou
                 outcomes[None] += 1
             else:
                 if outcome is Outcome.BYPASS:
-                    raise redis_door.RedisUnavailable("Redis stopped answering, so nothing more can be kept")
+                    raise door.RedisUnavailable("Redis stopped answering, so nothing more can be kept")
                 outcomes[outcome] += 1
             progress.update(number + 1)
     finally:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from time import time
 
 from cachelayer.outcomes import Outcome
-from cachelayer.presentation import format_age, format_ms, heat_label, heat_of, source_label
 from cachelayer.telemetry import Sample
+from cachelayer.web.presentation import format_age, format_ms, heat_label, heat_of, source_label
 
 SLOTS = 50
 FLOOR_MS = 0.1

@@ -10,13 +10,13 @@ from typing import Any
 
 from django.conf import settings
 
-from cachelayer import redis as redis_door
 from cachelayer.dashboard.history import Filters, matching, store_reader
+from cachelayer.dashboard.predicting import Reference, Shares, measured, predicted, references_of
 from cachelayer.policies import Policy, all_policies
-from cachelayer.predicting import Reference, Shares, measured, predicted, references_of
-from cachelayer.presentation import format_age, format_bytes, format_long, format_ms
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, namespaced
 from cachelayer.telemetry import LOG_LENGTH, Sample, Window
+from cachelayer.web.presentation import format_age, format_bytes, format_long, format_ms
 
 TTL_CHOICES = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 450, 600, 900, 1800, 3600)
 _MEASURED_KEYS = 200
@@ -138,7 +138,7 @@ def _measure_memory() -> dict[str, KindMemory]:
             found[kind] = KindMemory(len(keys), sum(sizes) / len(sizes) * len(keys))
         return found
 
-    return redis_door.run(measure, name="telemetry")
+    return door.run(measure, name="telemetry")
 
 
 def build_kind_rows(window: Window, memory: Mapping[str, KindMemory] | None) -> tuple[KindRow, ...]:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from cachelayer.presentation import format_ms
 from cachelayer.telemetry import Window
 from cachelayer.telemetry.histogram import Histogram, middle_ms
+from cachelayer.web.presentation import format_ms
 
 BANDS_PER_DECADE = 5
 LOWEST_MS = 0.1

@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 from cachelayer.dashboard.overview import RequestRow, request_row
 from cachelayer.outcomes import Outcome
-from cachelayer.presentation import format_ms, source_label
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import LOG_LENGTH, Sample, read_window, recorder, store
+from cachelayer.web.presentation import format_ms, source_label
 
 PAGE_ROWS = 50
 _CHUNK = 500

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from time import time
 from urllib.parse import urlencode
 
-from cachelayer.envelope import COMPRESS_ABOVE, Envelope
-from cachelayer.inspecting import KeyPage, KeyValue
-from cachelayer.presentation import format_age, format_bytes, format_ms
+from cachelayer.loading.envelope import COMPRESS_ABOVE, Envelope
+from cachelayer.server.inspecting import KeyPage, KeyValue
+from cachelayer.web.presentation import format_age, format_bytes, format_ms
 
 RING_LENGTH = 2 * math.pi * 42
 """Circumference of the ring, in the units of its drawing."""

@@ -22,7 +22,10 @@ from cachelayer.dashboard.topology import Gateway, Topology, build_topology
 from cachelayer.describing import Description
 from cachelayer.health import Health
 from cachelayer.outcomes import Outcome
-from cachelayer.presentation import (
+from cachelayer.telemetry import WINDOWS, Sample, Window, hit_ratio
+from cachelayer.telemetry.histogram import Histogram
+from cachelayer.telemetry.samples import is_hit
+from cachelayer.web.presentation import (
     format_age,
     format_long,
     format_ms,
@@ -32,9 +35,6 @@ from cachelayer.presentation import (
     heat_of_source,
     source_label,
 )
-from cachelayer.telemetry import WINDOWS, Sample, Window, hit_ratio
-from cachelayer.telemetry.histogram import Histogram
-from cachelayer.telemetry.samples import is_hit
 
 DEFAULT_WINDOW = "15m"
 _TABLE_ROWS = 20

@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
-from cachelayer.compression import compressed
 from cachelayer.trace import span
+from cachelayer.web.compression import compressed
 
 View = Callable[..., HttpResponse]
 

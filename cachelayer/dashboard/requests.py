@@ -12,10 +12,18 @@ import orjson
 
 from cachelayer.dashboard.plans import Plan, PlanUnknown, explain
 from cachelayer.outcomes import Outcome
-from cachelayer.presentation import format_age, format_bytes, format_ms, heat_label, heat_of, source_label, step_label
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import KeptRead, Sample, Step, store
 from cachelayer.telemetry.samples import is_hit
+from cachelayer.web.presentation import (
+    format_age,
+    format_bytes,
+    format_ms,
+    heat_label,
+    heat_of,
+    source_label,
+    step_label,
+)
 
 _ID = re.compile(r"\d{1,20}-\d{1,20}\Z")
 _NARROWEST = 0.4

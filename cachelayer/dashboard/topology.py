@@ -9,8 +9,8 @@ from datetime import datetime
 from cachelayer.describing import Description, ServerNode
 from cachelayer.health import Health, ServerHealth
 from cachelayer.outcomes import Outcome
-from cachelayer.presentation import format_ms, heat_of
 from cachelayer.telemetry import Sample
+from cachelayer.web.presentation import format_ms, heat_of
 
 
 @dataclass(frozen=True, slots=True)

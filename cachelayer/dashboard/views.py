@@ -12,8 +12,6 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from cachelayer import inspecting
-from cachelayer.clients import client_address
 from cachelayer.dashboard import costs
 from cachelayer.dashboard.charts import SLOTS
 from cachelayer.dashboard.history import as_csv, parse_filters, read_history
@@ -25,11 +23,13 @@ from cachelayer.dashboard.topology import Gateway
 from cachelayer.describing import describe
 from cachelayer.health import check_health, since_any_worker_knows
 from cachelayer.policies import policy_table
-from cachelayer.presentation import format_bytes
-from cachelayer.ratelimit import check
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server import inspecting
+from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import WINDOWS, read_window, recent_samples, recorder, store
 from cachelayer.telemetry.node import node_state
+from cachelayer.web.clients import client_address
+from cachelayer.web.presentation import format_bytes
+from cachelayer.web.ratelimit import check
 
 _PLANS_A_MINUTE = "30/minute"
 _MAX_PREFIX = 200

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import node, store
 from cachelayer.telemetry.samples import Finished, Sample, sample_of
 from cachelayer.telemetry.tally import Tally, Totals

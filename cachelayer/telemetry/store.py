@@ -12,8 +12,8 @@ from functools import partial
 from time import time
 from typing import Any, TypeVar
 
-from cachelayer import redis as redis_door
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, namespaced
 from cachelayer.telemetry.samples import Sample, json_of_sample, sample_of_json
 from cachelayer.telemetry.tally import MAX_SERIES, RESOLUTIONS, Slot, Tally
 
@@ -39,7 +39,7 @@ def sums_key(slot: Slot) -> str:
 
 
 def write(tally: Tally, samples: list[Sample]) -> None:
-    """Add what was counted and kept; raise :class:`~cachelayer.redis.RedisUnavailable`.
+    """Add what was counted and kept; raise :class:`~cachelayer.server.door.RedisUnavailable`.
 
     It is written in portions, so that a flood of slots after a pause of Redis keeps no other command waiting. What
     was written is taken out of ``tally``, so that nothing is counted twice when a later portion fails.
@@ -107,7 +107,7 @@ def _add_sums(client: Any, sums: dict[Slot, dict[str, int]], series: set[str], n
 
 
 def read_series(since: float) -> list[str]:
-    """Return the series that had a request since then; raise :class:`~cachelayer.redis.RedisUnavailable`."""
+    """Return the series that had a request since then; raise :class:`~cachelayer.server.door.RedisUnavailable`."""
     return [name.decode() for name in _run(lambda client: client.zrangebyscore(namespaced(SERIES_KEY), since, "+inf"))]
 
 
@@ -145,7 +145,7 @@ def log_length() -> int:
 
 
 def clear() -> None:
-    """Forget all requests and counts, a portion at a time; raise :class:`~cachelayer.redis.RedisUnavailable`."""
+    """Forget all requests and counts, a portion at a time; raise :class:`~cachelayer.server.door.RedisUnavailable`."""
     patterns = (namespaced("tel:h:*"), namespaced("tel:c:*"))
     _run(lambda client: client.unlink(namespaced(LOG_KEY), namespaced(SERIES_KEY)))
     for pattern in patterns:
@@ -168,4 +168,4 @@ def _unlink(client: Any, keys: list[bytes]) -> None:
 
 
 def _run(operation: Callable[[Any], T]) -> T:
-    return redis_door.run(operation, name="telemetry")
+    return door.run(operation, name="telemetry")

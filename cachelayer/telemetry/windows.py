@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from time import time
 
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import store
 from cachelayer.telemetry.histogram import Histogram, number_of_counts, number_of_row
 from cachelayer.telemetry.recorder import recorder

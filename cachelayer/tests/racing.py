@@ -50,7 +50,8 @@ def race(truth: Truth, seed: int, steps: int, check_tokens: bool, report: Any) -
     import django
 
     django.setup()
-    from cachelayer import engine, leases
+    from cachelayer import engine
+    from cachelayer.loading import leases
 
     if not check_tokens:
         leases._STORE = "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) redis.call('DEL', KEYS[2]) return 1"

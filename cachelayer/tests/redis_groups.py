@@ -12,10 +12,10 @@ import psutil
 from pytest_django import Settings
 
 from cachelayer import engine, leaderboard, runtime
-from cachelayer import redis as redis_door
-from cachelayer.leases import lease_key
-from cachelayer.redis import value_key
-from cachelayer.servers import cache_settings
+from cachelayer.loading.leases import lease_key
+from cachelayer.server import door
+from cachelayer.server.addresses import cache_settings
+from cachelayer.server.door import value_key
 from cachelayer.tests.test_engine import wait_for
 from speedscale.embedded.redis import RedisServer
 from speedscale.embedded.redis_sets import ClusterGroup, SentinelGroup
@@ -48,7 +48,7 @@ def used(group: Group, settings: Settings, *, timeout_seconds: float = 0.2) -> I
 def _reset() -> None:
     engine.reset()
     leaderboard.forget_votes()
-    redis_door.breaker.record_success()
+    door.breaker.record_success()
 
 
 def master_of(group: Group, key: str) -> RedisServer:

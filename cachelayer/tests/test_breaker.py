@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from time import monotonic, sleep
 
-from cachelayer.breaker import CircuitBreaker
+from cachelayer.server.breaker import CircuitBreaker
 
 
 def wait_until_allowed(breaker: CircuitBreaker) -> None:

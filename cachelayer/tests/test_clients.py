@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cachelayer.clients import client_address
+from cachelayer.web.clients import client_address
 
 
 def asked_from(peer: str, forwarded: str | None = None) -> str:

@@ -18,10 +18,10 @@ from pytest_django import Settings
 from cachelayer import engine
 from cachelayer.dashboard import costs, plans
 from cachelayer.dashboard.plans import Plan, PlanUnknown, register_explainer
+from cachelayer.dashboard.predicting import Reference, measured, predicted
 from cachelayer.engine import get_or_load
-from cachelayer.inspecting import list_keys, read_key
 from cachelayer.outcomes import Outcome
-from cachelayer.predicting import Reference, measured, predicted
+from cachelayer.server.inspecting import list_keys, read_key
 from cachelayer.telemetry import recent_samples, recorder, store
 from cachelayer.tests.finished import finished
 from cachelayer.trace import Span, tracing

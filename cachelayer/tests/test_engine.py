@@ -13,19 +13,20 @@ import orjson
 import pytest
 from django_redis import get_redis_connection
 
-from cachelayer import engine, leases, reading
-from cachelayer import redis as redis_door
-from cachelayer.absence import Absent
+from cachelayer import engine
 from cachelayer.engine import Loaded, get_or_load, get_or_load_many, invalidate, invalidate_everything
-from cachelayer.envelope import Envelope
-from cachelayer.invalidation import InvalidationBus
-from cachelayer.local import LocalCache
+from cachelayer.invalidation.channel import InvalidationBus
+from cachelayer.loading import leases, reading
+from cachelayer.loading.absence import Absent
+from cachelayer.loading.envelope import Envelope
+from cachelayer.loading.values import now_ms, undecodable
+from cachelayer.memory.local import LocalCache
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy, all_policies, policy_table
-from cachelayer.redis import namespaced
 from cachelayer.runtime import Allowance
+from cachelayer.server import door
+from cachelayer.server.door import namespaced
 from cachelayer.trace import tracing
-from cachelayer.values import now_ms, undecodable
 
 POLICY = Policy("test", soft_seconds=60, hard_seconds=600, jitter=0, early=0, negative_seconds=10)
 NO_L1 = replace(POLICY, local_seconds=0)
@@ -150,7 +151,7 @@ def test_absence_ends_with_an_invalidation() -> None:
 
 
 def test_guessed_keys_cannot_fill_redis_with_absences(redis_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachelayer.reading.absences", Allowance(10))
+    monkeypatch.setattr("cachelayer.loading.reading.absences", Allowance(10))
     loader = Loader()
     loader.error = Absent("nothing")
     started = monotonic()
@@ -453,7 +454,7 @@ def test_the_state_of_the_engine_tells_what_it_has_done() -> None:
     assert (after.leases.granted - before.leases.granted, after.leases.stored - before.leases.stored) == (1, 1)
     assert (after.l1_entries, after.connected, after.in_doubt, after.loads_under_way) == (1, True, False, 0)
     assert 0 < after.l1_bytes < after.l1_max_bytes
-    redis_door.breaker.record_failure("no answer")
+    door.breaker.record_failure("no answer")
     assert engine.engine_state().breaker.failures == 1
     assert not engine.engine_state().breaker.is_open
 

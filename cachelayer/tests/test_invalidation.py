@@ -9,8 +9,8 @@ import pytest
 
 from cachelayer import runtime
 from cachelayer.engine import get_or_load, invalidate
-from cachelayer.invalidation import InvalidationBus
-from cachelayer.local import LocalCache
+from cachelayer.invalidation.channel import InvalidationBus
+from cachelayer.memory.local import LocalCache
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
 

@@ -9,7 +9,7 @@ from django_redis import get_redis_connection
 
 from cachelayer import leaderboard
 from cachelayer.leaderboard import Leaderboard
-from cachelayer.redis import namespaced
+from cachelayer.server.door import namespaced
 
 
 @pytest.fixture

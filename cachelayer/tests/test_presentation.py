@@ -6,8 +6,8 @@ import pytest
 
 from cachelayer.engine import get_or_load
 from cachelayer.outcomes import Outcome
-from cachelayer.presentation import Heat, format_age, format_ms, heat_of, provenance_of, source_label, waterfall
 from cachelayer.trace import Span, Trace, tracing
+from cachelayer.web.presentation import Heat, format_age, format_ms, heat_of, provenance_of, source_label, waterfall
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django_redis import get_redis_connection
 
-from cachelayer import ratelimit
+from cachelayer.web import ratelimit
 
 pytestmark = pytest.mark.usefixtures("one_window")
 

@@ -11,12 +11,13 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
-from cachelayer import connections, engine, leaderboard, ratelimit, runtime, telemetry, watch_state
-from cachelayer import redis as redis_door
+from cachelayer import engine, leaderboard, runtime, telemetry
 from cachelayer.engine import Absent, Loaded, get_or_load, get_or_load_many, invalidate
-from cachelayer.invalidation import InvalidationBus
-from cachelayer.local import LocalCache
+from cachelayer.invalidation import watch_state
+from cachelayer.invalidation.channel import InvalidationBus
+from cachelayer.memory.local import LocalCache
 from cachelayer.outcomes import Outcome
+from cachelayer.server import connections, door
 from cachelayer.telemetry import store
 from cachelayer.tests.finished import finished
 from cachelayer.tests.redis_groups import (
@@ -31,6 +32,7 @@ from cachelayer.tests.redis_groups import (
     used,
 )
 from cachelayer.tests.test_engine import NO_L1, POLICY, Loader, outcome_of, wait_for
+from cachelayer.web import ratelimit
 from speedscale.embedded.external import require_redis
 
 pytestmark = pytest.mark.timeout(90)
@@ -46,7 +48,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def group(running: Group, settings: Settings) -> Iterator[Group]:
     with used(running, settings, timeout_seconds=1.0):
-        client = redis_door.client()
+        client = door.client()
         for key in list(client.scan_iter(count=1000)):
             client.delete(key)
         engine.reset()
@@ -70,7 +72,7 @@ def test_any_key_goes_the_whole_way_from_loader_to_redis_and_out_again(group: Gr
     invalidate(key)
     outcomes.append(outcome_of(key, loader))
     assert outcomes == [Outcome.MISS, Outcome.L1_HIT, Outcome.REDIS_HIT, Outcome.MISS]
-    client = redis_door.client()
+    client = door.client()
     value, lease = keys_of(key)
     assert client.ttl(value) > 0
     assert client.get(lease) is None, "the lease is given back"
@@ -154,7 +156,7 @@ def test_every_key_of_every_node_is_found_by_a_scan_and_expires(group: Group) ->
     keys = {f"product:{number}" for number in range(30)}
     for key in keys:
         get_or_load(key, NO_L1, Loader())
-    client = redis_door.client()
+    client = door.client()
     found = {key.decode() for key in client.scan_iter(match="speedscale:1:product:*", count=100)}
     assert found == {f"speedscale:1:{key}" for key in keys}
     assert all(client.ttl(key) > 0 for key in client.scan_iter())

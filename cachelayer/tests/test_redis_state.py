@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from cachelayer import runtime
-from cachelayer.redis_state import read_redis
+from cachelayer.server.state import read_redis
 from cachelayer.tests.redis_groups import PASSWORD, replicas_of, start_group
 from cachelayer.tests.test_engine import wait_for
 from speedscale.embedded.redis_sets import ClusterGroup, SentinelGroup

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachelayer.servers import Kind, RedisUrlError, cache_settings, parse_redis_url
+from cachelayer.server.addresses import Kind, RedisUrlError, cache_settings, parse_redis_url
 
 
 @pytest.mark.parametrize("url", ["redis://h:1/3", "rediss://u:p@h", "unix:///run/redis.sock?db=3", "redis://[::1]:7/0"])

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from cachelayer import redis as redis_door
 from cachelayer.outcomes import Outcome
+from cachelayer.server import door
 from cachelayer.telemetry import Recorder, read_window, recent_samples, store
 from cachelayer.telemetry.histogram import (
     BUCKETS,
@@ -217,7 +217,7 @@ def test_without_redis_a_worker_shows_its_own_requests_and_ships_the_counts_late
     assert not covers_all
     assert not read_window("1m").covers_all
     settings.CACHES = there
-    redis_door.breaker.record_success()
+    door.breaker.record_success()
     recorder.flush()
     assert read_window("1m").all.total == 1
     recorder.flush()
@@ -234,7 +234,7 @@ def test_while_redis_is_away_a_process_remembers_no_more_than_is_shown(settings:
     slots: list[Any] = []
     recorder.peek(lambda tally: slots.extend(slot for slot, _ in tally.latencies))
     assert 0 < len(slots) <= 25 + 4
-    redis_door.breaker.record_success()
+    door.breaker.record_success()
 
 
 def test_requests_that_come_faster_than_they_are_counted_are_told_as_dropped() -> None:

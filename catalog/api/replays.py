@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from cachelayer.clients import client_address
 from cachelayer.engine import Cached
-from cachelayer.lane import Replay
-from cachelayer.ratelimit import check
+from cachelayer.web.clients import client_address
+from cachelayer.web.lane import Replay
+from cachelayer.web.ratelimit import check
 from catalog.api.envelope import spliced
 from catalog.api.problems import rate_limited
 from catalog.changes import product_cache_key

@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from cachelayer.clients import client_address
-from cachelayer.lane import Replay
-from cachelayer.ratelimit import check
+from cachelayer.web.clients import client_address
+from cachelayer.web.lane import Replay
+from cachelayer.web.ratelimit import check
 from catalog.api import schema
 from catalog.api.editing import ProductEditView
 from catalog.api.envelope import envelope, listing, single

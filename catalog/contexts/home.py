@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cachelayer.engine import Cached
-from cachelayer.presentation import Provenance, provenance_of
+from cachelayer.web.presentation import Provenance, provenance_of
 from catalog.contexts.cards import ProductCard, product_card
 from catalog.contexts.formatting import plural
 from catalog.contexts.links import category_url, query_url, search_url

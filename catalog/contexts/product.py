@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cachelayer.engine import Cached
-from cachelayer.presentation import Provenance, provenance_of
+from cachelayer.web.presentation import Provenance, provenance_of
 from catalog.changes import product_cache_key
 from catalog.contexts.cards import Picture, Rating, StockState, picture_of, rating_of, stock_state
 from catalog.contexts.facets import Crumb, breadcrumbs

@@ -336,12 +336,12 @@ def test_a_mongodb_that_does_not_answer_is_one_line(
 def test_without_redis_products_are_loaded_and_the_report_says_what_that_means(
     run: Any, products_db: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cachelayer import redis as redis_door
-    from cachelayer.breaker import CircuitBreaker
+    from cachelayer.server import door
+    from cachelayer.server.breaker import CircuitBreaker
 
     breaker = CircuitBreaker(failure_threshold=1, retry_seconds=60)
     breaker.record_failure("stopped")
-    monkeypatch.setattr(redis_door, "breaker", breaker)
+    monkeypatch.setattr(door, "breaker", breaker)
     output = run(jsonl(tmp_path / "a.jsonl", GOOD))
     assert "note: Redis did not answer; pages may show the old state of a product until it expires" in output
     assert skus(products_db) == {"GOOD"}

@@ -14,8 +14,8 @@ from bson import ObjectId
 from django.test import Client
 from pytest_django import Settings
 
+from cachelayer.invalidation.watch_state import read_watch_state
 from cachelayer.outcomes import Outcome
-from cachelayer.watch_state import read_watch_state
 from catalog import mongo
 from catalog import watching as watching_module
 from catalog.changes import products_changed

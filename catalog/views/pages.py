@@ -9,8 +9,8 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
-from cachelayer.compression import compressed
 from cachelayer.trace import span
+from cachelayer.web.compression import compressed
 
 _VARIES_BY = ("HX-Request", "HX-Target", "HX-History-Restore-Request")
 

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
-from cachelayer import ratelimit
-from cachelayer.clients import client_address
+from cachelayer.web import ratelimit
+from cachelayer.web.clients import client_address
 from catalog.contexts.cards import product_card
 from catalog.contexts.facets import build_filters
 from catalog.contexts.home import category_tiles

@@ -7,8 +7,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
-from cachelayer import ratelimit
-from cachelayer.clients import client_address
+from cachelayer.web import ratelimit
+from cachelayer.web.clients import client_address
 from catalog.contexts.links import query_url
 from catalog.contexts.suggestions import build_suggestions
 from catalog.errors import CatalogUnavailable, InvalidParameter

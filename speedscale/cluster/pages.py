@@ -10,8 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
-from cachelayer.presentation import format_ms
-from cachelayer.redis_state import RedisNode
+from cachelayer.server.state import RedisNode
+from cachelayer.web.presentation import format_ms
 from catalog.cluster.replication import Member, ReplicaSet
 from catalog.cluster.routing import Route, route_of
 from catalog.mongo import reading, within

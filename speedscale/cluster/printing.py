@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cachelayer.redis_state import RedisState
+from cachelayer.server.state import RedisState
 from catalog.cluster.distribution import Sharding
 from catalog.cluster.replication import Member, ReplicaSet
 from speedscale.cluster.verdict import ClusterState

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from cachelayer.redis_state import RedisState, read_redis
+from cachelayer.server.state import RedisState, read_redis
 from catalog.cluster.replication import ReplicaSet
 from catalog.cluster.status import MongoState, read_mongodb
 

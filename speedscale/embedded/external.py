@@ -9,8 +9,8 @@ import redis
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
-from cachelayer.connections import AWAY, connect
-from cachelayer.servers import RedisUrlError
+from cachelayer.server.addresses import RedisUrlError
+from cachelayer.server.connections import AWAY, connect
 from speedscale.embedded.process import ServerError
 
 _TIMEOUT_SECONDS = 3.0

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from time import time
 
 from cachelayer.dashboard.charts import GridLine, decades_of, height_percent, scale_lines
-from cachelayer.presentation import format_age, format_ms
+from cachelayer.web.presentation import format_age, format_ms
 from speedscale.lab.runs import Plan, Run
 from speedscale.lab.summary import COLD_LABELS, HOT_LABELS, Side, Summary, summarise
 

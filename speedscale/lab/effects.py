@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from cachelayer.health import check_health, since_any_worker_knows
 from cachelayer.outcomes import Outcome
-from cachelayer.presentation import format_ms, heat_label, heat_of
 from cachelayer.telemetry import read_window, recorder
 from cachelayer.telemetry.node import node_state
+from cachelayer.web.presentation import format_ms, heat_label, heat_of
 
 _ORDER = ("hot", "stale", "cold", "bypass", "errors")
 WIDTH = 600

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import store
 from catalog.errors import InvalidParameter
 from catalog.search.request import normalise_query

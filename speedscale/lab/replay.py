@@ -22,8 +22,8 @@ from django.test import RequestFactory
 
 from cachelayer import runtime
 from cachelayer.engine import invalidate
-from cachelayer.middleware import GENERATED_NAME
 from cachelayer.trace import Trace
+from cachelayer.web.middleware import GENERATED_NAME
 from speedscale.lab import runs
 from speedscale.lab.querylogs import hash_of
 from speedscale.lab.runs import Pair, Run

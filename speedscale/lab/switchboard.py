@@ -16,9 +16,9 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from cachelayer import inspecting
 from cachelayer.dashboard.pages import View, is_update, page_response, staff_only
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server import inspecting
+from cachelayer.server.door import RedisUnavailable
 from speedscale.lab.effects import build_effects
 from speedscale.lab.lessons import LESSONS, PATH
 from speedscale.lab.spawning import own_url, spawn, start_traffic, stop_traffic, traffic_is_on

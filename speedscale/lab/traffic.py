@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from urllib.parse import quote, urlsplit
 
-from cachelayer.middleware import GENERATED_NAME
+from cachelayer.web.middleware import GENERATED_NAME
 from catalog.services.products import popular_products
 from speedscale.lab.querylogs import generated_log
 

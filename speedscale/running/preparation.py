@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command, get_commands
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server.door import RedisUnavailable
 from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
 from catalog.mongo import commanding

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from cachelayer.presentation import format_ms
 from cachelayer.trace import current_trace
+from cachelayer.web.presentation import format_ms
 
 register = template.Library()
 

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachelayer.occupancy import Occupancy
+from cachelayer.web.occupancy import Occupancy
 from speedscale.cluster.advisor import Advisor, Limits, Load, nodes_needed
 from speedscale.cluster.capacity import Assumptions, Need, compute, measured_from
 
@@ -156,7 +156,7 @@ def test_the_command_reads_the_telemetry_of_all_nodes() -> None:
 
 def test_the_mean_of_requests_in_flight_counts_time_and_not_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("cachelayer.occupancy.monotonic", lambda: now[0])
+    monkeypatch.setattr("cachelayer.web.occupancy.monotonic", lambda: now[0])
     occupancy = Occupancy()
     with occupancy.one():
         now[0] += 2

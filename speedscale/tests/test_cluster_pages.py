@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client, override_settings
 
-from cachelayer.redis_state import RedisState
+from cachelayer.server.state import RedisState
 from catalog.cluster.distribution import Shard, ShardedCollection, Sharding, ShardPart
 from catalog.cluster.replication import Member, ReplicaSet
 from catalog.cluster.status import MongoState

@@ -16,7 +16,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cachelayer import engine
-from cachelayer import redis as redis_door
+from cachelayer.server import door
 from catalog import mongo
 from catalog.indexes import ensure_collections, ensure_indexes
 from catalog.tests.factories import draft, store
@@ -40,7 +40,7 @@ def own_redis(tmp_path: Path, settings: Settings) -> Iterator[RedisServer]:
     yield server
     engine.reset()
     server.stop()
-    redis_door.breaker.record_success()
+    door.breaker.record_success()
 
 
 @pytest.fixture
@@ -138,14 +138,14 @@ def test_redis_hung_costs_one_bounded_wait_a_request_and_then_none(
     settings.RATE_LIMIT_SEARCH = "10000/minute"
     search(client, "mouse")
     waits: list[str] = []
-    record_failure = redis_door.breaker.record_failure
+    record_failure = door.breaker.record_failure
 
     def count_failure(reason: str) -> None:
         if threading.current_thread() is threading.main_thread():  # The telemetry's thread waits for itself.
             waits.append(reason)
         record_failure(reason)
 
-    monkeypatch.setattr(redis_door.breaker, "record_failure", count_failure)
+    monkeypatch.setattr(door.breaker, "record_failure", count_failure)
     hang(own_redis)
     for number in range(4):
         waited_before = len(waits)
@@ -154,7 +154,7 @@ def test_redis_hung_costs_one_bounded_wait_a_request_and_then_none(
         assert response["X-Cache"] == "BYPASS"
         # A request never waits twice, though it uses Redis several times.
         assert len(waits) - waited_before <= 1
-    assert redis_door.breaker.is_open
+    assert door.breaker.is_open
     assert len(waits) <= 2, "two failures open the circuit, and nobody waits any more"
     own_redis.signal(signal.SIGCONT)
     assert wait_for(lambda: search(client, "mouse")["X-Cache"] in {"HIT", "MISS"}, seconds=5) < 5

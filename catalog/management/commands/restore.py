@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from cachelayer.announcements import EVERYTHING
 from cachelayer.engine import invalidate
+from cachelayer.invalidation.announcements import EVERYTHING
 from catalog.backup.archive import BackupError
 from catalog.backup.restoring import restore
 from catalog.errors import CatalogUnavailable

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from cachelayer.redis_state import read_redis
+from cachelayer.server.state import read_redis
 from cachelayer.telemetry import read_window
 from speedscale.cluster.advisor import Advisor, Limits, load_of, nodes_needed
 

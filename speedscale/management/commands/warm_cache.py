@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server.door import RedisUnavailable
 from catalog.errors import CatalogUnavailable
 from catalog.seeding.progress import BarProgress, LineProgress
 from speedscale.warming import DEFAULT_RATE, Warmed, warm_cache

@@ -19,7 +19,7 @@ from redis.exceptions import ClusterDownError, RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from cachelayer.servers import Kind, RedisServers, once_more, parse_redis_url
+from cachelayer.server.addresses import Kind, RedisServers, once_more, parse_redis_url
 
 AWAY = (redis.ConnectionError, redis.TimeoutError, ClusterDownError, RedisClusterException, ConnectionInterrupted)
 """What redis-py and django-redis raise where no server answers, rather than one that refuses a command."""

@@ -11,8 +11,8 @@ from typing import Any
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 
-from cachelayer import redis as redis_door
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, namespaced
 
 _COUNT = """
 local count = redis.call('INCR', KEYS[1])
@@ -65,7 +65,7 @@ def check(rate: str, *, scope: str, client: str) -> Verdict | None:
     now = time()
     key = f"{scope}:{client}:{int(now // period)}"
     try:
-        count = redis_door.run(lambda client: _count(client, key, period), name="ratelimit")
+        count = door.run(lambda client: _count(client, key, period), name="ratelimit")
     except RedisUnavailable:
         count = _of_this_process().incr(key, period)
     return Verdict(

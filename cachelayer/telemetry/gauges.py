@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import redis
 
-from cachelayer import redis as redis_door
 from cachelayer.health import states_of_this_process
-from cachelayer.occupancy import occupancy
 from cachelayer.runtime import bus, local
+from cachelayer.server import door
 from cachelayer.telemetry import recorder
 from cachelayer.telemetry.node import register_fact, register_gauge
+from cachelayer.web.occupancy import occupancy
 
 
 def register_gauges() -> None:
     """Name the figures; those of several labels carry the label behind a bar."""
     register_gauge("alive", lambda: 1.0)
     register_gauge("requests_in_flight", occupancy.mean)
-    register_gauge("breaker_open|redis", lambda: float(redis_door.breaker.is_open))
+    register_gauge("breaker_open|redis", lambda: float(door.breaker.is_open))
     register_gauge("l1_entries", lambda: float(local.usage()[0]))
     register_gauge("l1_bytes", lambda: float(local.usage()[1]))
     register_gauge("invalidations_pending", lambda: float(bus.pending_writes))
@@ -28,7 +28,7 @@ def register_gauges() -> None:
 
 def _redis_in_use() -> float:
     try:
-        pool = getattr(redis_door.client(), "connection_pool", None)
+        pool = getattr(door.client(), "connection_pool", None)
     except redis.RedisError:
         return 0.0
     # redis-py tells this nowhere else, and of a Cluster not at all: that is told as nothing in use.

@@ -7,8 +7,8 @@ from time import time
 
 import orjson
 
-from cachelayer import redis as redis_door
-from cachelayer.redis import RedisUnavailable, namespaced
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, namespaced
 
 _KEY = "tel:watch"
 _TTL_SECONDS = 10
@@ -36,7 +36,7 @@ class WatchState:
 def publish_watch_state(state: WatchState) -> None:
     """Say where the watcher stands; where Redis is away, nobody hears it."""
     try:
-        redis_door.run(lambda client: client.set(namespaced(_KEY), orjson.dumps(asdict(state)), ex=_TTL_SECONDS))
+        door.run(lambda client: client.set(namespaced(_KEY), orjson.dumps(asdict(state)), ex=_TTL_SECONDS))
     except RedisUnavailable:
         return
 
@@ -44,7 +44,7 @@ def publish_watch_state(state: WatchState) -> None:
 def read_watch_state() -> WatchState | None:
     """Return what the watcher said in the last seconds; ``None`` where no watcher runs or Redis is away."""
     try:
-        raw = redis_door.run(lambda client: client.get(namespaced(_KEY)), name="telemetry")
+        raw = door.run(lambda client: client.get(namespaced(_KEY)), name="telemetry")
     except RedisUnavailable:
         return None
     return WatchState(**orjson.loads(raw)) if raw else None

@@ -14,7 +14,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from cachelayer.engine import Cached, peek_local
-from cachelayer.local import LocalCache
+from cachelayer.memory.local import LocalCache
 
 _RECIPES_BYTES = 4 * 1024 * 1024
 _RECIPE_SECONDS = 60.0

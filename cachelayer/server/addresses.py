@@ -186,11 +186,11 @@ def cache_settings(url: str, *, timeout_seconds: float, key_prefix: str, version
         case Kind.SINGLE:
             options["CONNECTION_POOL_KWARGS"] = {"retry": once_more()}
         case Kind.SENTINEL:
-            options["CONNECTION_FACTORY"] = "cachelayer.connections.SentinelFactory"
+            options["CONNECTION_FACTORY"] = "cachelayer.server.connections.SentinelFactory"
             location = [url]  # A list, because django-redis takes a comma in a text for the next address.
         case Kind.CLUSTER:
-            options["CONNECTION_FACTORY"] = "cachelayer.connections.ClusterFactory"
-            options["CLIENT_CLASS"] = "cachelayer.connections.ClusterCacheClient"
+            options["CONNECTION_FACTORY"] = "cachelayer.server.connections.ClusterFactory"
+            options["CLIENT_CLASS"] = "cachelayer.server.connections.ClusterCacheClient"
             location = [url]
     return {
         "BACKEND": "django_redis.cache.RedisCache",

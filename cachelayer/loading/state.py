@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cachelayer import leases
-from cachelayer import redis as redis_door
-from cachelayer.leases import LeaseCounts
+from cachelayer.loading import leases
+from cachelayer.loading.leases import LeaseCounts
+from cachelayer.loading.values import undecodable
 from cachelayer.runtime import L1_BYTES, bus, flights, hot_keys, local, redis_reads, refresher
-from cachelayer.values import undecodable
+from cachelayer.server import door
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def engine_state() -> EngineState:
     entries, size = local.usage()
     hits, misses = local.reads()
     under_way, failing, dropped = refresher.usage()
-    breaker = redis_door.breaker
+    breaker = door.breaker
     return EngineState(
         l1_entries=entries,
         l1_bytes=size,

@@ -13,8 +13,8 @@ from django.core.cache import caches
 from django_redis import get_redis_connection
 from django_redis.exceptions import ConnectionInterrupted
 
-from cachelayer.breaker import CircuitBreaker
-from cachelayer.connections import AWAY
+from cachelayer.server.breaker import CircuitBreaker
+from cachelayer.server.connections import AWAY
 from cachelayer.trace import current_trace
 
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 import redis
 
-from cachelayer.connections import is_cluster
-from cachelayer.leases import lease_key
-from cachelayer.redis import namespaced, value_key
+from cachelayer.loading.leases import lease_key
+from cachelayer.server.connections import is_cluster
+from cachelayer.server.door import namespaced, value_key
 
 EVERYTHING = "*"
 """The tag that every value carries; values of another generation are not served unless their loader fails."""

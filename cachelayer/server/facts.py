@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from cachelayer import redis as redis_door
-from cachelayer.connections import is_cluster
 from cachelayer.describing import Description, NotDescribed, ServerNode
-from cachelayer.presentation import format_bytes
-from cachelayer.redis import RedisUnavailable
+from cachelayer.server import door
+from cachelayer.server.connections import is_cluster
+from cachelayer.server.door import RedisUnavailable
+from cachelayer.web.presentation import format_bytes
 
 
 def describe_redis() -> Description:
     """Ask Redis for its version, nodes, memory and keys; raise :class:`~cachelayer.describing.NotDescribed`."""
     try:
-        return redis_door.run(_cluster_or_server, name="telemetry")
+        return door.run(_cluster_or_server, name="telemetry")
     except RedisUnavailable as error:
         raise NotDescribed(str(error)) from error
 

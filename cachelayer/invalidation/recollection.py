@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from time import monotonic
 
-from cachelayer.announcements import EVERYTHING, Message, Write
+from cachelayer.invalidation.announcements import EVERYTHING, Message, Write
 
 
 class Recollection:

@@ -16,12 +16,12 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from cachelayer import redis as redis_door
-from cachelayer.announcements import generations_key
-from cachelayer.connections import is_cluster
 from cachelayer.engine import invalidate
-from cachelayer.envelope import Envelope, NotAnEnvelope
-from cachelayer.redis import namespaced
+from cachelayer.invalidation.announcements import generations_key
+from cachelayer.loading.envelope import Envelope, NotAnEnvelope
+from cachelayer.server import door
+from cachelayer.server.connections import is_cluster
+from cachelayer.server.door import namespaced
 
 PAGE_KEYS = 50
 _SCANS_AT_ONCE = 20
@@ -98,7 +98,7 @@ def may_be_shown(key: str) -> bool:
 
 
 def list_keys(prefix: str, *, cursor: int = 0) -> KeyPage:
-    """Return some keys that begin with ``prefix``; raise :class:`~cachelayer.redis.RedisUnavailable`.
+    """Return some keys that begin with ``prefix``; raise :class:`~cachelayer.server.door.RedisUnavailable`.
 
     A portion may be empty and yet not be the last: one look goes through a bounded number of keys.
     """
@@ -118,7 +118,7 @@ def list_keys(prefix: str, *, cursor: int = 0) -> KeyPage:
                 break
         return int(place), found, scanned
 
-    place, found, scanned = redis_door.run(scan)
+    place, found, scanned = door.run(scan)
     names = sorted({raw.decode(errors="replace").removeprefix(base) for raw in found})
     shown = [name for name in names if may_be_shown(name)]
     return KeyPage(tuple(_lines(shown)), place, scanned)
@@ -134,7 +134,7 @@ def _lines(names: Sequence[str]) -> list[KeyLine]:
         measured: list[Any] = pipeline.execute()
         return measured
 
-    told = redis_door.run(measure) if names else []
+    told = door.run(measure) if names else []
     return [
         KeyLine(name, name.partition(":")[0], int(left), int(memory or 0))
         for name, left, memory in zip(names, told[::2], told[1::2], strict=True)
@@ -163,7 +163,7 @@ def read_key(key: str) -> KeyValue:
         left, memory, value = pipeline.execute()
         return kind, int(left), int(memory or 0), value, client.hgetall(generations_key())
 
-    kind, left, memory, value, generations = redis_door.run(read)
+    kind, left, memory, value, generations = door.run(read)
     if kind == "none" or left == -2:
         raise KeyGone(key)
     envelope = _envelope(value) if kind == "string" else None
@@ -188,7 +188,7 @@ def delete_key(key: str) -> None:
     if read_key(key).envelope is not None:
         invalidate(_unescaped(key))
     else:
-        redis_door.run(lambda client: client.unlink(namespaced(key)))
+        door.run(lambda client: client.unlink(namespaced(key)))
 
 
 def expire_key(key: str) -> bool:
@@ -209,11 +209,11 @@ def expire_key(key: str) -> bool:
         stale = replace(envelope, soft_ms=min(envelope.soft_ms, int(time() * 1000)))
         return int(client.eval(_REPLACE, 1, stored, raw, stale.encode()))
 
-    return bool(redis_door.run(exchange))
+    return bool(door.run(exchange))
 
 
 def _unescaped(key: str) -> str:
-    """Return the key by which the engine knows what is stored as ``key``; see :func:`~cachelayer.redis.value_key`."""
+    """Return the key that the engine knows for what is stored as ``key`` (:func:`~cachelayer.server.door.value_key`)."""
     return key.replace("%7B", "{").replace("%7D", "}").replace("%25", "%")
 
 

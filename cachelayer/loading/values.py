@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from cachelayer.announcements import EVERYTHING
-from cachelayer.envelope import Envelope, NotAnEnvelope
+from cachelayer.invalidation.announcements import EVERYTHING
+from cachelayer.loading.envelope import Envelope, NotAnEnvelope
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
 from cachelayer.trace import span

@@ -18,13 +18,13 @@ from typing import Any
 
 import redis
 
-from cachelayer import announcements
-from cachelayer import redis as redis_door
-from cachelayer.announcements import EVERYTHING, Message, Write
-from cachelayer.connections import AWAY, doubts, is_cluster
-from cachelayer.local import LocalCache
-from cachelayer.recollection import Recollection
-from cachelayer.redis import RedisUnavailable
+from cachelayer.invalidation import announcements
+from cachelayer.invalidation.announcements import EVERYTHING, Message, Write
+from cachelayer.invalidation.recollection import Recollection
+from cachelayer.memory.local import LocalCache
+from cachelayer.server import door
+from cachelayer.server.connections import AWAY, doubts, is_cluster
+from cachelayer.server.door import RedisUnavailable
 
 __all__ = ["EVERYTHING", "InvalidationBus"]
 
@@ -148,13 +148,13 @@ class InvalidationBus:
     def _tell(self, write: Write) -> bool:
         try:
             if write.keys:
-                redis_door.run(lambda client: announcements.forget(client, write.keys), name="invalidate")
+                door.run(lambda client: announcements.forget(client, write.keys), name="invalidate")
             is_forgotten = True
         except RedisUnavailable:
             # In a Cluster, the node that holds the value may be away alone: then all can still be told to forget it.
             is_forgotten = False
         try:
-            message = redis_door.run(lambda client: announcements.publish(client, write), name="invalidate")
+            message = door.run(lambda client: announcements.publish(client, write), name="invalidate")
         except RedisUnavailable:
             return False
         self._note_own(message)
@@ -198,20 +198,20 @@ class InvalidationBus:
         self._connected.clear()
 
     def _follow(self, stopping: threading.Event) -> None:
-        client = redis_door.client()
+        client = door.client()
         # Asked before the channel is chosen: in a Cluster the question finds out who answers for it now.
         self._settle(client)
         with client.pubsub() as pubsub:
             pubsub.subscribe(announcements.channel(client))
             self._await_confirmation(pubsub)
             if self._lost:
-                redis_door.breaker.record_success()
+                door.breaker.record_success()
                 self._tell_pending()
                 stopping.wait(_SETTLING_SECONDS)
             self._read_state(client)
             self._failed_looks, self._lost = 0, False
             self._connected.set()
-            redis_door.breaker.record_success()
+            door.breaker.record_success()
             heard = pinged = looked = monotonic()
             while not stopping.is_set():
                 message = pubsub.get_message(timeout=_POLL_SECONDS)

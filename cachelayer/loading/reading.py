@@ -9,17 +9,17 @@ from functools import partial
 from time import monotonic, perf_counter, sleep
 from typing import Any
 
-from cachelayer import leases
-from cachelayer import redis as redis_door
-from cachelayer.absence import Absent
-from cachelayer.envelope import Envelope
-from cachelayer.flights import FlightTimeout
+from cachelayer.loading import leases
+from cachelayer.loading.absence import Absent
+from cachelayer.loading.envelope import Envelope
+from cachelayer.loading.flights import FlightTimeout
+from cachelayer.loading.values import State, Stored, now_ms, state_of, unwrapped, wrapped
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
-from cachelayer.redis import RedisUnavailable, value_key
 from cachelayer.runtime import absences, bus, flights, hot_keys, local, redis_reads, refresher
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, value_key
 from cachelayer.trace import current_trace, span
-from cachelayer.values import State, Stored, now_ms, state_of, unwrapped, wrapped
 
 HOT_FACTOR = 5
 """How much longer the hottest keys stay in L1."""
@@ -245,8 +245,8 @@ class Read:
 
 
 def read_redis(key: str) -> Stored | None:
-    """Return what Redis holds under ``key``; raise :class:`~cachelayer.redis.RedisUnavailable`."""
-    return unwrapped(redis_door.run(lambda client: client.get(value_key(key))))
+    """Return what Redis holds under ``key``; raise :class:`~cachelayer.server.door.RedisUnavailable`."""
+    return unwrapped(door.run(lambda client: client.get(value_key(key))))
 
 
 def _absent_or(outcome: Outcome, stored: Stored) -> tuple[Outcome, Stored]:

@@ -8,9 +8,9 @@ from time import time
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from cachelayer.occupancy import occupancy
 from cachelayer.telemetry import Finished, recorder
 from cachelayer.trace import span, tracing
+from cachelayer.web.occupancy import occupancy
 
 _UNTRACED_ROUTES = frozenset({"livez", "readyz", "health", "metrics"})
 _GROUPS = ("admin", "dashboard", "lab")

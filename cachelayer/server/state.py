@@ -10,8 +10,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cachelayer.connections import AWAY, connect, is_cluster
-from cachelayer.servers import Kind, RedisUrlError, parse_redis_url
+from cachelayer.server.addresses import Kind, RedisUrlError, parse_redis_url
+from cachelayer.server.connections import AWAY, connect, is_cluster
 
 _TIMEOUT_SECONDS = 1.5
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cachelayer import redis as redis_door
-from cachelayer.redis import RedisUnavailable, namespaced, value_key
+from cachelayer.server import door
+from cachelayer.server.door import RedisUnavailable, namespaced, value_key
 
 _STORE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
@@ -68,9 +68,7 @@ def lease_key(key: str) -> str:
 def acquire(key: str, *, seconds: float) -> str | None:
     """Return a token if nobody else is loading ``key``, else ``None``; raise ``RedisUnavailable``."""
     token = secrets.token_hex(8)
-    granted = redis_door.run(
-        lambda client: client.set(lease_key(key), token, nx=True, px=int(seconds * 1000)), name="lease"
-    )
+    granted = door.run(lambda client: client.set(lease_key(key), token, nx=True, px=int(seconds * 1000)), name="lease")
     _count(granted)
     return token if granted else None
 
@@ -86,7 +84,7 @@ def acquire_and_read(key: str, *, seconds: float) -> tuple[str | None, bytes | N
         answers: list[Any] = pipeline.execute()
         return answers
 
-    granted, value = redis_door.run(ask, name="lease")
+    granted, value = door.run(ask, name="lease")
     _count(granted)
     return (token if granted else None), value
 
@@ -102,7 +100,7 @@ def acquire_many(keys: Sequence[str], *, seconds: float) -> dict[str, str | None
         answers: list[Any] = pipeline.execute()
         return answers
 
-    granted = redis_door.run(ask, name="lease")
+    granted = door.run(ask, name="lease")
     for given in granted:
         _count(given)
     return {key: token if given else None for (key, token), given in zip(tokens.items(), granted, strict=True)}
@@ -110,9 +108,7 @@ def acquire_many(keys: Sequence[str], *, seconds: float) -> dict[str, str | None
 
 def store(key: str, token: str, value: bytes, *, ttl_ms: int) -> bool:
     """Store ``value`` if ``token`` still holds, and give the lease back; tell whether it was stored."""
-    stored = redis_door.run(
-        lambda client: _eval(client, _STORE, [value_key(key), lease_key(key)], [token, value, ttl_ms])
-    )
+    stored = door.run(lambda client: _eval(client, _STORE, [value_key(key), lease_key(key)], [token, value, ttl_ms]))
     if stored:
         counts.stored += 1
     else:
@@ -123,7 +119,7 @@ def store(key: str, token: str, value: bytes, *, ttl_ms: int) -> bool:
 def release(key: str, token: str) -> None:
     """Give a lease back without storing anything; where Redis is away it expires by itself."""
     try:
-        redis_door.run(lambda client: _eval(client, _RELEASE, [lease_key(key)], [token]), name="lease")
+        door.run(lambda client: _eval(client, _RELEASE, [lease_key(key)], [token]), name="lease")
     except RedisUnavailable:
         return
 

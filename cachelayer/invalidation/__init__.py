@@ -1,0 +1,1 @@
+"""How what has become old is forgotten everywhere."""
