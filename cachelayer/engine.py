@@ -8,22 +8,18 @@ docs/cache.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from time import perf_counter
 from typing import Any
 
 from cachelayer.invalidation.announcements import EVERYTHING
-from cachelayer.loading import leases
 from cachelayer.loading.absence import Absent
+from cachelayer.loading.batch import Batch
 from cachelayer.loading.reading import Read
 from cachelayer.loading.state import EngineState, engine_state
-from cachelayer.loading.values import Cached, Loaded, State, Stored, state_of, unwrapped, wrapped
+from cachelayer.loading.values import Cached, Loaded, State, Stored, state_of
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy, policy_named
 from cachelayer.runtime import bus, hot_keys, local, reset
-from cachelayer.server import door
-from cachelayer.server.door import RedisUnavailable, value_key
-from cachelayer.trace import Lookup, current_trace, span
+from cachelayer.trace import Lookup, current_trace
 
 __all__ = [
     "Absent",
@@ -85,27 +81,13 @@ def get_or_load_many(
 
     Returns:
         The values by key, in the order of ``keys``, without those that do not exist.
+
+    Raises:
+        Exception: whatever the loader raises, unless there is an old value for each missing key.
     """
     rules = policy_named(policy) if isinstance(policy, str) else policy
-    reads = {key: Read(key, rules, partial(_only, loader, key)) for key in keys}
-    found: dict[str, tuple[Outcome, Stored]] = {}
-    for key, read in reads.items():
-        if (here := read.from_local()) is not None:
-            found[key] = here
-    elsewhere = [key for key in reads if key not in found]
-    redis_answers = True
-    epoch = local.epoch
-    try:
-        for key, stored in _read_many(elsewhere).items():
-            if (usable := reads[key].usable(stored, epoch)) is not None:
-                found[key] = usable
-    except RedisUnavailable:
-        redis_answers = False
-    missing = [key for key in reads if key not in found]
-    if missing:
-        outcome = Outcome.MISS if redis_answers else Outcome.BYPASS
-        found |= {key: (outcome, stored) for key, stored in _load_many(missing, rules, loader, redis_answers).items()}
-    answers = {key: _answer(key, found[key][0], origin, found[key][1]) for key in reads if key in found}
+    found = Batch(keys, rules, loader).run()
+    answers = {key: _answer(key, found[key][0], origin, found[key][1]) for key in dict.fromkeys(keys) if key in found}
     return {key: answer for key, answer in answers.items() if not answer.stored.envelope.absent}
 
 
@@ -137,61 +119,6 @@ def invalidate_everything() -> bool:
 def clear_local() -> None:
     """Forget what this process holds in L1."""
     local.clear()
-
-
-def _read_many(keys: Sequence[str]) -> dict[str, Stored]:
-    if not keys:
-        return {}
-    if bus.is_in_doubt:
-        raise RedisUnavailable("another Redis server may have taken over")
-    raw = door.run(lambda client: client.mget([value_key(key) for key in keys]))
-    decoded = {key: unwrapped(value) for key, value in zip(keys, raw, strict=True)}
-    return {key: stored for key, stored in decoded.items() if stored is not None}
-
-
-def _only(loader: Callable[[Sequence[str]], Mapping[str, Any]], key: str) -> Any:
-    try:
-        return loader([key])[key]
-    except KeyError:
-        raise Absent(key) from None
-
-
-def _load_many(
-    keys: Sequence[str],
-    policy: Policy,
-    loader: Callable[[Sequence[str]], Mapping[str, Any]],
-    redis_answers: bool,
-) -> dict[str, Stored]:
-    tokens: dict[str, str | None] = {}
-    if redis_answers:
-        try:
-            tokens = leases.acquire_many(keys, seconds=policy.lease_seconds)
-        except RedisUnavailable:
-            tokens = {}
-    generations, epoch = bus.snapshot(), local.epoch
-    started = perf_counter()
-    try:
-        with span("load"):
-            values = loader(keys)
-    except Exception:
-        for key, token in tokens.items():
-            if token is not None:
-                leases.release(key, token)
-        raise
-    load_ms = (perf_counter() - started) * 1000 / len(keys)
-    loaded: dict[str, Stored] = {}
-    for key in keys:
-        read, token = Read(key, policy, lambda: None), tokens.get(key)
-        if key not in values:
-            if token is not None:
-                read.remember_absence(token, epoch)
-            continue
-        loaded[key], is_storable = wrapped(values[key], policy, generations, load_ms=load_ms)
-        if token is not None and is_storable:
-            read.store(token, loaded[key], epoch)
-        elif token is not None:
-            leases.release(key, token)
-    return loaded
 
 
 def _answer(key: str, outcome: Outcome, origin: str, stored: Stored) -> Cached:

@@ -42,6 +42,11 @@ class Read:
         self._loader = loader
         self._fallback: Stored | None = None
 
+    @property
+    def fallback(self) -> Stored | None:
+        """What Redis held that is too old to be served unless the loader fails."""
+        return self._fallback
+
     def run(self) -> tuple[Outcome, Stored]:
         if (found := self.from_local()) is not None:
             return found
@@ -132,7 +137,7 @@ class Read:
                 stored = read_redis(self._key)
             except RedisUnavailable:
                 stored = None
-            if stored is None or stored.envelope.absent or now_ms() >= stored.envelope.hard_ms:
+            if stored is None or not may_stand_in(stored):
                 raise
             return Outcome.STALE_ON_ERROR, stored
 
@@ -242,6 +247,11 @@ class Read:
         # The rule is made for few readers. Of thousands, one would always draw a number that renews a value at once.
         longest_ms = min(_EARLY_LOADS * envelope.load_ms, _EARLY_SHARE * (envelope.soft_ms - envelope.created_ms))
         return now_ms() + min(ahead_ms, longest_ms) >= envelope.soft_ms
+
+
+def may_stand_in(stored: Stored) -> bool:
+    """Tell whether an old value may be served where a load has failed."""
+    return not stored.envelope.absent and now_ms() < stored.envelope.hard_ms
 
 
 def read_redis(key: str) -> Stored | None:

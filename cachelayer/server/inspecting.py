@@ -213,7 +213,7 @@ def expire_key(key: str) -> bool:
 
 
 def _unescaped(key: str) -> str:
-    """Return the key that the engine knows for what is stored as ``key`` (:func:`~cachelayer.server.door.value_key`)."""
+    """Return the key that the engine knows for what is stored as ``key``: undo ``value_key`` of the door."""
     return key.replace("%7B", "{").replace("%7D", "}").replace("%25", "%")
 
 

@@ -492,3 +492,34 @@ def test_while_another_redis_may_have_taken_over_an_old_value_only_stands_in_for
     assert (answer.outcome, answer.value) == (Outcome.STALE_ON_ERROR, "old")
     with pytest.raises(ConnectionError):
         get_or_load("cold", NO_L1, loader)
+
+
+def test_a_batch_takes_old_values_where_the_loader_fails_if_there_is_one_for_each() -> None:
+    def fails(keys: Sequence[str]) -> dict[str, Any]:
+        raise ConnectionError("the database is away")
+
+    get_or_load_many(["n:2", "n:4"], NO_L1, BatchLoader())
+    invalidate_everything()
+    answers = get_or_load_many(["n:4", "n:2"], NO_L1, fails)
+    assert [(key, answer.outcome) for key, answer in answers.items()] == [
+        ("n:4", Outcome.STALE_ON_ERROR),
+        ("n:2", Outcome.STALE_ON_ERROR),
+    ]
+    with pytest.raises(ConnectionError):
+        get_or_load_many(["n:2", "n:6"], NO_L1, fails)
+
+
+def test_a_batch_takes_old_values_where_another_redis_may_have_taken_over_and_the_loader_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loader = BatchLoader()
+    get_or_load_many(["n:2"], NO_L1, loader)
+    monkeypatch.setattr(InvalidationBus, "is_in_doubt", True)
+    assert get_or_load_many(["n:2"], NO_L1, loader)["n:2"].outcome is Outcome.BYPASS
+
+    def fails(keys: Sequence[str]) -> dict[str, Any]:
+        raise ConnectionError("the database is away")
+
+    assert get_or_load_many(["n:2"], NO_L1, fails)["n:2"].outcome is Outcome.STALE_ON_ERROR
+    with pytest.raises(ConnectionError):
+        get_or_load_many(["n:2", "n:4"], NO_L1, fails)
