@@ -39,12 +39,12 @@ class Allowance:
         return self._used <= self._per_second
 
 
-local: LocalCache[Stored] = LocalCache(L1_BYTES, grace_seconds=L1_GRACE_SECONDS)
+hot_keys = HotKeys()
+local: LocalCache[Stored] = LocalCache(L1_BYTES, grace_seconds=L1_GRACE_SECONDS, is_hot=hot_keys.is_hot)
 bus = InvalidationBus(local)
 flights: Flights[tuple[Outcome, Stored]] = Flights()
 redis_reads: Flights[tuple[Outcome, Stored] | None] = Flights()
 refresher = Refresher()
-hot_keys = HotKeys()
 absences = Allowance(ABSENCES_PER_SECOND)
 
 

@@ -263,6 +263,24 @@ def test_while_one_thread_renews_a_value_in_l1_the_others_do_not_wait() -> None:
     assert cache.get("k") is None
 
 
+def test_a_crawl_through_everything_does_not_drive_out_of_l1_what_is_read_most() -> None:
+    favourites = {"a", "b"}
+    cache: LocalCache[str] = LocalCache(1000, is_hot=favourites.__contains__)
+    for key in ("a", "b", "c"):
+        cache.put(key, key, size=10, ttl_seconds=60)
+    for number in range(10_000):
+        cache.put(f"crawled:{number}", "x", size=10, ttl_seconds=60)
+    assert [cache.get(key) for key in ("a", "b", "c")] == ["a", "b", None]
+    assert cache.usage() == (77, 770)
+    favourites.clear()
+    cache.put("a", "now as any other", size=10, ttl_seconds=60)
+    assert (cache.get("a"), cache.usage()) == ("now as any other", (76, 760))
+    cache.discard("a", "b")
+    assert cache.usage() == (74, 740)
+    cache.put("b", "too large", size=900, ttl_seconds=60)
+    assert cache.get("b") is None
+
+
 def test_threads_that_want_an_absent_value_share_one_load() -> None:
     loader = Loader("value", seconds=0.2)
     with ThreadPoolExecutor(50) as pool:
