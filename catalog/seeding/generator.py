@@ -156,26 +156,25 @@ def _document(drawn: _Drawn) -> bytes:
     description = b" ".join(texts).rstrip()
 
     words = dict.fromkeys(terms, 0)
+    weight_of = words.get
     after_name = len(words)
     for term, weight in line.labels_weighed:
-        words[term] = words.get(term, 0) + weight
+        words[term] = weight_of(term, 0) + weight
     listed = (*words, *line.filters[in_stock])
     after_labels = len(words)
     for value in values:
         for term in value.words:
-            words[term] = words.get(term, 0) + ATTRIBUTE
+            words[term] = weight_of(term, 0) + ATTRIBUTE
     after_attributes = len(words)
     # The opening names the model, whose words stand at the beginning of the name.
     in_model = [term for term in model_terms if term not in _STOP_WORDS]
-    told_words = [
-        *begin.words,
-        *in_model,
-        *(word for sentence in told_sentences for word in sentence.words),
-        *end.words,
-    ]
+    told_words = [*begin.words, *in_model]
+    for sentence in told_sentences:
+        told_words += sentence.words
+    told_words += end.words
     weight = description_weight(len(told_words))
     for term in told_words:
-        words[term] = words.get(term, 0) + weight
+        words[term] = weight_of(term, 0) + weight
     weight = name_weight(len(terms))
     for term in terms:
         words[term] += weight
