@@ -91,7 +91,7 @@ def empty_caches() -> None:
     """Every test starts with cold caches and closed circuits."""
     from django_redis import get_redis_connection
 
-    from cachelayer import leaderboard, runtime
+    from cachelayer import demand, runtime
     from cachelayer.invalidation import announcements
     from cachelayer.server import door
     from cachelayer.telemetry import recorder
@@ -105,7 +105,7 @@ def empty_caches() -> None:
     if keys:
         client.unlink(*keys)
     runtime.forget()
-    leaderboard.forget_votes()
+    demand.forget_votes()
     door.breaker.record_success()
     mongo.breaker.record_success()
     # L1 is used once invalidations arrive; on a busy machine that takes a moment longer than a request would wait.

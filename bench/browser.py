@@ -76,4 +76,9 @@ def _visit(browser: Browser, url: str) -> dict[str, Any]:
     first = page.locator("a[href^='/products/']").first.get_attribute("href") if "/search" in url else ""
     context.close()
     own = {urlsplit(url).netloc, ""}
-    return {**transferred, "layout_shift": shift, "other_hosts": sorted(hosts - own), "first_product": first or ""}
+    return {
+        **transferred,
+        "layout_shift": shift,
+        "other_hosts": sorted(hosts - own),
+        "first_product": (first or "").partition("?")[0],
+    }

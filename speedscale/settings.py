@@ -211,6 +211,9 @@ RATE_LIMIT_SEARCH = env.rate("RATE_LIMIT_SEARCH", "60/minute")
 # Whoever types asks several times a second; nearly all of it is answered by the cache.
 RATE_LIMIT_SUGGEST = env.rate("RATE_LIMIT_SUGGEST", "300/minute")
 
+# Words that fewer people have searched for are nobody else's business.
+TRENDING_CLIENTS = env.integer("TRENDING_CLIENTS", 3, minimum=1, maximum=100)
+
 SEED_TARGET = env.integer("SEED_TARGET", 2000, minimum=0, maximum=100_000_000)
 CURRENCY = env.currency("CURRENCY", "EUR")
 AUTO_SEED = env.boolean("AUTO_SEED", True)

@@ -17,7 +17,7 @@ from catalog.search.request import MAX_QUERY_LENGTH, parse_search_request
 from catalog.seeding.progress import Progress
 from catalog.services.products import newest_products, popular_products, read_product, top_categories
 from catalog.services.search import search_products
-from catalog.services.trending import trending_searches
+from catalog.services.trending import wanted_searches
 from catalog.views.home import ALL_CATEGORIES, NEWEST, POPULAR
 from recommender.services import similar_products
 
@@ -60,7 +60,7 @@ def warm_cache(*, top: int, rate: float = DEFAULT_RATE, progress: Progress) -> W
     """
     door.run(lambda client: client.ping())
     started = monotonic()
-    trending = (trending_searches(limit=top) or [])[:top]
+    trending = (wanted_searches(limit=top) or [])[:top]
     queries = list(dict.fromkeys([*trending, *_names_of_categories()]))[:top]
     identifiers = [product.id for product in repository.list_products(order="popularity", limit=top)]
     reads = [*_lists(), *_interleaved(queries, identifiers)]

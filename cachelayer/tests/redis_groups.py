@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 from pytest_django import Settings
 
-from cachelayer import engine, leaderboard, runtime
+from cachelayer import demand, engine, runtime
 from cachelayer.loading.leases import lease_key
 from cachelayer.server import door
 from cachelayer.server.addresses import cache_settings
@@ -47,7 +47,7 @@ def used(group: Group, settings: Settings, *, timeout_seconds: float = 0.2) -> I
 
 def _reset() -> None:
     engine.reset()
-    leaderboard.forget_votes()
+    demand.forget_votes()
     door.breaker.record_success()
 
 

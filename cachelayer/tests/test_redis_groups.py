@@ -11,7 +11,7 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
-from cachelayer import engine, leaderboard, runtime, telemetry
+from cachelayer import demand, engine, runtime, telemetry
 from cachelayer.engine import Absent, Loaded, get_or_load, get_or_load_many, invalidate
 from cachelayer.invalidation import watch_state
 from cachelayer.invalidation.channel import InvalidationBus
@@ -130,10 +130,14 @@ def test_a_neighbour_is_heard_whichever_node_it_told(group: Group) -> None:
 def test_limits_rankings_telemetry_and_djangos_own_cache_work(group: Group) -> None:
     verdicts = [ratelimit.check("2/minute", scope="s", client="2001:db8::/64") for _ in range(3)]
     assert [verdict.allowed for verdict in verdicts if verdict] == [True, True, False]
-    board = leaderboard.Leaderboard("trending:searches")
-    assert board.vote("mouse", voter="someone")
-    assert not board.vote("mouse", voter="someone")
+    board = demand.Demand("trending:searches")
+    assert board.ask("mouse", voter="someone")
+    assert not board.ask("mouse", voter="someone")
+    assert board.choose("mouse", voter="someone", place=2)
     assert board.top(5) == ["mouse"]
+    assert [(each.member, round(each.mean_place, 6)) for each in board.asked() or ()] == [("mouse", 2)]
+    assert board.forget("mouse")
+    assert board.asked() == ()
     telemetry.recorder.record(finished(outcome="redis_hit"))
     telemetry.recorder.flush()
     wait_for(lambda: telemetry.recent_samples(10)[0])

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from cachelayer.engine import Cached
-from cachelayer.web.clients import client_address
+from cachelayer.web.clients import client_address, counted_client
 from cachelayer.web.lane import Replay
 from cachelayer.web.ratelimit import check
 from catalog.api.envelope import spliced
@@ -24,7 +24,7 @@ def replay_of_search(search: SearchRequest, *, total: int) -> Replay:
         verdict = check(settings.RATE_LIMIT_SEARCH, scope="search", client=client)
         if verdict is not None and not verdict.allowed:
             return rate_limited(verdict.headers())
-        record_search(request=search, total=total, client=client)
+        record_search(request=search, total=total, client=counted_client(request))
         return _json(spliced(cached, is_object=False), verdict.headers() if verdict else None)
 
     return Replay(search.cache_key(), answer)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from cachelayer.web.clients import client_address
+from cachelayer.web.clients import client_address, counted_client
 from cachelayer.web.lane import Replay
 from cachelayer.web.ratelimit import check
 from catalog.api import schema
@@ -42,7 +42,7 @@ class SearchView(APIView):
         search = parse_search_request(request.query_params, query_field="query", query_required=True)
         answer = search_products(request=search)
         total = answer.value["total"]
-        record_search(request=search, total=total, client=client)
+        record_search(request=search, total=total, client=counted_client(request._request))
         response = Response(listing(answer), headers=verdict.headers() if verdict else None)
         return _replayable(request, response, replay_of_search(search, total=total))
 

@@ -10,7 +10,7 @@ from cachelayer.web.presentation import Provenance, provenance_of
 from catalog.contexts.cards import ProductCard, product_card
 from catalog.contexts.formatting import plural
 from catalog.contexts.links import category_url, query_url, search_url
-from catalog.representation import drawn_picture_path
+from catalog.representation import ProductJSON, drawn_picture_path
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.products import CategoryJSON
 
@@ -37,10 +37,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """Everything the home page shows."""
+    """Everything the home page shows; ``ideas`` of what to search for stand in for what is trending."""
 
     product_count: str
     trending: tuple[Link, ...]
+    ideas: tuple[Link, ...]
     categories: tuple[CategoryTile, ...]
     popular: tuple[ProductCard, ...]
     newest: tuple[ProductCard, ...]
@@ -59,6 +60,7 @@ def build_home_page(*, trending: Sequence[str], categories: Cached, popular: Cac
     return HomePage(
         product_count=plural(total, "product", "products"),
         trending=tuple(Link(query, query_url(query)) for query in trending),
+        ideas=() if trending else _ideas(popular.value),
         categories=category_tiles(categories.value[:_TILES]),
         popular=tuple(product_card(product) for product in popular.value),
         newest=tuple(product_card(product) for product in newest.value),
@@ -66,6 +68,12 @@ def build_home_page(*, trending: Sequence[str], categories: Cached, popular: Cac
         all_url=search_url(SearchRequest()),
         provenance=provenance_of(popular),
     )
+
+
+def _ideas(products: Sequence[ProductJSON]) -> tuple[Link, ...]:
+    """Return searches for what the most popular products are."""
+    kinds = dict.fromkeys(product["productType"] for product in products if product["productType"])
+    return tuple(Link(kind, query_url(kind.lower())) for kind in kinds)
 
 
 def category_tiles(categories: Sequence[CategoryJSON]) -> tuple[CategoryTile, ...]:

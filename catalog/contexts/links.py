@@ -31,10 +31,16 @@ def search_url(request: SearchRequest, **changes: Any) -> str:
     return f"{reverse('catalog:search')}?{given}" if given else reverse("catalog:search")
 
 
-def next_page_url(request: SearchRequest, cursor: str) -> str:
-    """Return the address of the page that begins after ``cursor``."""
+def next_page_url(request: SearchRequest, cursor: str, *, shown: int = 0) -> str:
+    """Return the address of the page that begins after ``cursor``, behind ``shown`` products."""
     url = search_url(request)
-    return f"{url}{'&' if '?' in url else '?'}{urlencode({'after': cursor})}"
+    told = {"after": cursor, **({"shown": shown} if request.query and shown else {})}
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(told)}"
+
+
+def found_product_url(path: str, request: SearchRequest, *, place: int) -> str:
+    """Return the address of a product that was found, which tells the query and the place among its results."""
+    return f"{path}?{urlencode({'q': request.query, 'pos': place})}" if request.query else path
 
 
 def category_url(key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachelayer.engine import Cached
 from cachelayer.web.presentation import Provenance, provenance_of
@@ -11,7 +11,8 @@ from catalog.contexts.cards import ProductCard, product_card
 from catalog.contexts.facets import Crumb, Filters, breadcrumbs, category_names
 from catalog.contexts.formatting import plural
 from catalog.contexts.home import CategoryTile
-from catalog.contexts.links import next_page_url, query_url, search_url
+from catalog.contexts.links import found_product_url, next_page_url, query_url, search_url
+from catalog.representation import ProductJSON
 from catalog.search.analysis import terms
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import SearchJSON
@@ -72,9 +73,18 @@ class ResultPage:
 
 
 def build_result_page(
-    request: SearchRequest, answer: Cached, *, filters: Filters, nothing: NothingFound | None = None
+    request: SearchRequest,
+    answer: Cached,
+    *,
+    filters: Filters,
+    nothing: NothingFound | None = None,
+    shown_before: int = 0,
 ) -> ResultPage:
-    """Prepare a page of results."""
+    """Prepare a page of results.
+
+    Args:
+        shown_before: how many products the pages before this one had.
+    """
     found: SearchJSON = answer.value
     words = terms(found["corrected_query"] or request.query)
     names = category_names(request.category, found["data"])
@@ -87,8 +97,10 @@ def build_result_page(
         crumbs=breadcrumbs(names) if names else (),
         total=total,
         status=_status(found, total, is_first=is_first),
-        cards=tuple(product_card(product, highlight=words) for product in found["data"]),
-        next_url=next_page_url(request, found["next"]) if found["next"] else "",
+        cards=tuple(
+            _card(request, product, words, place) for place, product in enumerate(found["data"], start=shown_before + 1)
+        ),
+        next_url=next_page_url(request, found["next"], shown=shown_before + found["count"]) if found["next"] else "",
         next_label="Show more products",
         first_page_url="" if is_first else search_url(request),
         corrected=found["corrected_query"] or "",
@@ -102,6 +114,11 @@ def build_result_page(
         provenance=provenance_of(answer, key=request.cache_key()),
         nothing=nothing,
     )
+
+
+def _card(request: SearchRequest, product: ProductJSON, words: Sequence[str], place: int) -> ProductCard:
+    card = product_card(product, highlight=words)
+    return replace(card, url=found_product_url(card.url, request, place=place))
 
 
 def build_nothing_found(

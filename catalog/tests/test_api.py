@@ -177,7 +177,8 @@ def test_a_browser_gets_the_browsable_api(client: Client, ids: list[str]) -> Non
     assert "Silent Wireless Mouse" in response.content.decode()
 
 
-def test_trending_counts_each_client_once(client: Client, ids: list[str]) -> None:
+def test_trending_counts_each_client_once(client: Client, ids: list[str], settings: Settings) -> None:
+    settings.TRENDING_CLIENTS = 1
     for _ in range(3):
         client.get("/api/search", {"query": "wireless"}, REMOTE_ADDR="10.0.0.1")
     client.get("/api/search", {"query": "gaming mouse"}, REMOTE_ADDR="10.0.0.2")

@@ -100,7 +100,8 @@ def test_home_of_an_empty_catalogue_says_how_to_fill_it(client: Client, products
 
 
 def test_home_names_what_was_searched_lately_as_links(client: Client, mice: list[str]) -> None:
-    client.get("/search?q=wireless+mouse")
+    for number in range(3):
+        client.get("/search?q=wireless+mouse", REMOTE_ADDR=f"10.0.0.{number}")
     assert 'href="/search?q=wireless+mouse"' in client.get("/").content.decode()
 
 

@@ -57,7 +57,8 @@ def test_the_rate_limit_counts_on_the_short_way_too(client: Client, ids: list[st
     assert answers[4]["Content-Type"] == "application/problem+json"
 
 
-def test_trending_counts_on_the_short_way_too(client: Client, ids: list[str]) -> None:
+def test_trending_counts_on_the_short_way_too(client: Client, ids: list[str], settings: Settings) -> None:
+    settings.TRENDING_CLIENTS = 1
     for number in range(3):
         client.get("/api/search?query=mouse", REMOTE_ADDR=f"10.0.0.{number}")
         client.get("/api/search?query=wireless", REMOTE_ADDR="10.0.0.1")

@@ -86,8 +86,11 @@ def test_case_accents_and_blanks_make_no_difference(client: Client, shop: Any) -
 
 
 def test_what_shoppers_look_for_comes_first(shop: Any) -> None:
-    record_search(request=SearchRequest(query="mouse for two hands"), total=3, client="10.0.0.1")
-    record_search(request=SearchRequest(query="quiet mouse"), total=3, client="10.0.0.1")
+    for number in range(3):
+        record_search(request=SearchRequest(query="mouse for two hands"), total=3, client=f"10.0.0.{number}")
+        record_search(request=SearchRequest(query="quiet mouse"), total=3, client=f"10.0.0.{number}")
+    for number in range(2):
+        record_search(request=SearchRequest(query="mouse for anna"), total=3, client=f"10.0.0.{number}")
     assert suggested("mou", "query") == ["mouse for two hands", "mouse", "mousepad", "quiet mouse"]
 
 

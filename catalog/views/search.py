@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from cachelayer.web import ratelimit
-from cachelayer.web.clients import client_address
+from cachelayer.web.clients import client_address, counted_client
 from catalog.contexts.cards import product_card
 from catalog.contexts.facets import build_filters
 from catalog.contexts.home import category_tiles
@@ -22,6 +22,7 @@ from catalog.views.pages import HtmxHttpRequest, page_response, wants_fragment
 
 APPEND_TARGET = "more-results"
 """Id of the element that HTMX replaces by the next products."""
+_SHOWN_DIGITS = 6
 
 
 @require_safe
@@ -32,21 +33,21 @@ def search(request: HtmxHttpRequest) -> HttpResponse:
     if verdict is not None and not verdict.allowed:
         response = page_response(request, "errors/429.html", {"retry_after_seconds": verdict.reset_seconds}, status=429)
     else:
-        response = _search(request, client)
+        response = _search(request)
     if verdict is not None:
         for name, value in verdict.headers().items():
             response[name] = value
     return response
 
 
-def _search(request: HtmxHttpRequest, client: str) -> HttpResponse:
+def _search(request: HtmxHttpRequest) -> HttpResponse:
     try:
         wanted = parse_search_request(request.GET, query_field="q", query_required=False)
     except InvalidParameter as error:
         template = "catalog/_invalid_search.html" if wants_fragment(request) else "errors/400.html"
         context = {"field": error.field, "reason": error.reason, "search": build_invalid_search(request.GET, error)}
         return page_response(request, template, context, status=400)
-    page = _result_page(wanted, client)
+    page = _result_page(wanted, client=counted_client(request), shown_before=_shown_before(request))
     if not wants_fragment(request):
         return page_response(request, "catalog/search.html", {"page": page})
     if request.htmx.target == APPEND_TARGET:
@@ -54,7 +55,13 @@ def _search(request: HtmxHttpRequest, client: str) -> HttpResponse:
     return page_response(request, "catalog/_search_update.html", {"page": page})
 
 
-def _result_page(wanted: SearchRequest, client: str) -> ResultPage:
+def _shown_before(request: HtmxHttpRequest) -> int:
+    """Return how many products the pages before this one had, as its address tells; 0 where that makes no sense."""
+    told = request.GET.get("shown", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) <= _SHOWN_DIGITS else 0
+
+
+def _result_page(wanted: SearchRequest, *, client: str, shown_before: int) -> ResultPage:
     answer = search_products(request=wanted)
     found = answer.value
     record_search(request=wanted, total=found["total"], client=client)
@@ -70,7 +77,7 @@ def _result_page(wanted: SearchRequest, client: str) -> ResultPage:
         top_categories=top_categories().value if browsing else [],
     )
     nothing = None if found["data"] else _nothing_found(wanted)
-    return build_result_page(wanted, answer, filters=filters, nothing=nothing)
+    return build_result_page(wanted, answer, filters=filters, nothing=nothing, shown_before=shown_before)
 
 
 def _nothing_found(wanted: SearchRequest) -> NothingFound:

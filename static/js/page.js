@@ -18,6 +18,11 @@
   labelToggle();
   toggle.addEventListener("click", () => { window.speedscaleToggleTheme(); labelToggle(); });
 
+  // How a product was found is told once; its address is for keeping and sharing.
+  if (location.pathname.startsWith("/products/") && new URLSearchParams(location.search).has("pos")) {
+    history.replaceState(history.state, "", location.pathname + location.hash);
+  }
+
   // "/" goes to the search field, as on code hosts; never while somebody types.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;

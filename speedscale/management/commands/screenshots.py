@@ -93,7 +93,7 @@ def _warm_up(browser: Browser, url: str) -> str:
             page.goto(url + path, wait_until="domcontentloaded")
             link = page.locator(".card__name a").first
             if round_number == 0 and product == "/" and link.count():
-                product = link.get_attribute("href") or "/"
+                product = (link.get_attribute("href") or "/").partition("?")[0]
         page.goto(url + product, wait_until="domcontentloaded")
         for path in _ASKED_OF_THE_API:
             page.request.get(url + path)

@@ -93,7 +93,7 @@ def test_mongodb_stopped_leaves_warm_pages_and_answers_503_to_cold_ones_soon(
     ) as site:
         visitor = arrive(site)
         page = visitor.open("/search?q=wireless+mouse")
-        product = visitor.cards.first.get_by_role("link").get_attribute("href") or ""
+        product = visitor.first_path
         visitor.open(product)
         own_mongod.kill()
         response = page.goto(site.url + "/search?q=never+asked+before")

@@ -48,7 +48,7 @@ def test_similar_products_say_why_and_leave_when_staff_sets_their_stock_to_nothi
     shopper: Visitor, editor: Visitor
 ) -> None:
     shopper.open("/search?q=keyboard&in_stock=true")
-    path = shopper.cards.first.get_by_role("link").get_attribute("href") or ""
+    path = shopper.first_path
     page = look_at_similar(shopper, path)
     reasons = page.locator("#similar-products .card__reason").all_inner_texts()
     assert len(reasons) == page.locator("#similar-products .card").count() > 5
@@ -69,7 +69,7 @@ def test_what_was_looked_at_comes_back_on_the_home_page(shopper: Visitor) -> Non
     page = shopper.open("/")
     expect(page.locator("#for-you")).to_have_count(0)
     shopper.open("/search?q=keyboard")
-    path = shopper.cards.first.get_by_role("link").get_attribute("href") or ""
+    path = shopper.first_path
     look_at_similar(shopper, path)
     page = shopper.open("/")
     expect(page.locator("#for-you .card").first).to_be_visible()

@@ -58,7 +58,7 @@ def signed_in(visitor: Visitor) -> Visitor:
 def similar_pair(visitor: Visitor, words: str) -> tuple[str, str]:
     """Return the addresses of a product and of one that is shown as similar to it."""
     visitor.open(f"/search?q={words}&in_stock=true")
-    first = visitor.cards.first.get_by_role("link").get_attribute("href") or ""
+    first = visitor.first_path
     visitor.open(first + "similar")
     second = visitor.page.locator("#similar-products .card a").first.get_attribute("href") or ""
     return first, second

@@ -45,7 +45,7 @@ def test_a_first_visit_is_light_and_stands_still(arrive: Callable[..., Visitor],
     if path == "product":
         guide = arrive(site)
         guide.open("/search?q=keyboard")
-        path = guide.cards.first.get_by_role("link").get_attribute("href") or ""
+        path = guide.first_path
     visitor = arrive(site)
     sizes = bytes_transferred(visitor, path)
     assert len(sizes) > 5, sizes

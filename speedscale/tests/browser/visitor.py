@@ -61,6 +61,11 @@ class Visitor:
         return self.page.locator("#product-results .card")
 
     @property
+    def first_path(self) -> str:
+        """The path of the first product of the result list, without the way by which it was found."""
+        return (self.cards.first.get_by_role("link").get_attribute("href") or "").partition("?")[0]
+
+    @property
     def names(self) -> list[str]:
         """The names of the products of the result list."""
         return self.page.locator("#product-results .card__name").all_inner_texts()
