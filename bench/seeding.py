@@ -32,9 +32,9 @@ from rich.table import Table
 from bench.result import Result, spread
 from catalog.documents import ProductDraft, to_document, validated
 from catalog.indexes import PRODUCTS, ensure_collections
+from catalog.progress import Progress
 from catalog.seeding.batches import BatchResult
 from catalog.seeding.index_builds import build_missing_indexes
-from catalog.seeding.progress import Progress
 from catalog.seeding.workers import SeedPlan, run_workers
 from speedscale.embedded.mongod import MongodServer
 

@@ -1,13 +1,11 @@
-"""What trainings tell at a terminal: progress, metrics, models."""
+"""What trainings tell at a terminal: metrics, models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from recommender import repository
@@ -15,68 +13,6 @@ from recommender.models import MODEL
 from recommender.training import Trained
 
 _WIDTH = 118
-_STEPS = {
-    "read": "reading products, learning terms",
-    "index": "placing products",
-    "materialise": "writing neighbours",
-    "evaluate": "evaluating",
-}
-
-
-class Silent:
-    """Progress that is not shown."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def step(self, name: str, *, total: int | None) -> None:
-        """Begin a step."""
-
-    def advance(self, count: int) -> None:
-        """Count products."""
-
-
-class Bars:
-    """A bar a step, at a terminal; elsewhere nothing, because a log is not a terminal.
-
-    Args:
-        stream: where to draw, such as a command's ``stdout``.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<34}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(file=stream, width=_WIDTH if not stream.isatty() else None),
-            disable=not stream.isatty(),
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def step(self, name: str, *, total: int | None) -> None:
-        """Begin a step; the one before is done."""
-        if self._task is not None:
-            finished = self._progress.tasks[self._task]
-            self._progress.update(self._task, total=finished.completed or 1, completed=finished.completed or 1)
-        self._task = self._progress.add_task(_STEPS[name], total=total)
-
-    def advance(self, count: int) -> None:
-        """Count products."""
-        if self._task is not None:
-            self._progress.advance(self._task, count)
 
 
 def print_trained(stream: Any, trained: Trained) -> None:
@@ -99,7 +35,7 @@ def metrics_table(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
     table = Table(title="Evaluation on a sample of products")
     table.add_column("", no_wrap=True)
     for name in names:
-        table.add_column(name.replace("_at_", "@").replace("_", "\n"), justify="right")
+        table.add_column(name.replace("_at_", " @").replace("_", "\n").replace(" @", "\n@"), justify="right")
     for contender, values in metrics.items():
         table.add_row(contender, *(_figure(values.get(name)) for name in names))
     return _rendered(table)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from catalog.products import Product
+from catalog.progress import Progress
 from catalog.repository import count_changes, stream_products
 from recommender import repository
 from recommender.artefacts import delete_artefact, load_artefact, new_version, save_artefact
@@ -33,6 +34,14 @@ from recommender.vectors import embed, fit_vectors
 _DIMENSIONS = 96
 _LIBRARIES = ("scikit-learn", "scipy", "numpy", "skops", "sparse_dot_topn")
 _KEPT_VERSIONS = 2
+_TOLD_EVERY = 200
+"""Products that are read between two tellings of how far it is."""
+_STEPS = {
+    "read": "Products read, terms learned",
+    "index": "Products placed",
+    "materialise": "Neighbours written",
+    "evaluate": "Evaluation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +66,6 @@ class TrainingOptions:
     max_terms: int = 250_000
     sample: int = 1_000
     selection: Selection = field(default_factory=Selection)
-
-
-class Progress(Protocol):
-    """Where a training tells how far it is."""
-
-    def step(self, name: str, *, total: int | None) -> None:
-        """Begin a step of ``total`` products; ``None`` where there is nothing to count."""
-
-    def advance(self, count: int) -> None:
-        """Tell that so many products more are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +152,14 @@ def _build(version: str, started: datetime, options: TrainingOptions, progress: 
     seconds: dict[str, float] = {}
     expected = count_changes(started)[1]
     expected = min(expected, options.limit) if options.limit else expected
-    with _timed(seconds, "read", progress, expected):
-        corpus = Corpus(_counted(stream_products(limit=options.limit), progress))
+    with _step(seconds, "read", progress, expected) as advance:
+        corpus = Corpus(_counted(stream_products(limit=options.limit), advance))
         lines = corpus.lines()
         first = next(lines, None)
         if first is None:
             raise EmptyCatalogue("There is no active product to train on. The live model, if any, stays.")
         vectors = fit_vectors(chain((first,), lines), expected=expected, max_terms=options.max_terms)
-    with _timed(seconds, "index", progress, None):
+    with _step(seconds, "index", progress, None):
         space = embed(vectors.matrix, dimensions=_DIMENSIONS)
         finder = NeighbourFinder(vectors.matrix, space, exact_limit=options.exact_limit)
         repository.insert_terms(version, zip(vectors.vocabulary, map(float, vectors.weights), strict=True))
@@ -175,9 +174,9 @@ def _build(version: str, started: datetime, options: TrainingOptions, progress: 
         selection=options.selection,
         sample=frozenset(sample_rows(vectors.matrix.shape[0], size=options.sample)),
     )
-    with _timed(seconds, "materialise", progress, len(corpus)):
-        done = materialise(job, processes=options.processes, advance=progress.advance)
-    with _timed(seconds, "evaluate", progress, None):
+    with _step(seconds, "materialise", progress, len(corpus)) as advance:
+        done = materialise(job, processes=options.processes, advance=advance)
+    with _step(seconds, "evaluate", progress, None):
         metrics = evaluate(corpus=corpus, matrix=vectors.matrix, finder=finder, done=done)
     manifest = _manifest(version, started, corpus, finder, options, metrics, seconds)
     manifest = save_artefact(manifest, vectors.vectoriser, vectors.weights, corpus.ids)
@@ -251,9 +250,10 @@ def _clear_leftovers(unfinished: str) -> None:
             _delete(manifest.version)
 
 
-def _counted(products: Iterable[Product], progress: Progress) -> Iterator[Product]:
-    for product in products:
-        progress.advance(1)
+def _counted(products: Iterable[Product], advance: Callable[[int], None]) -> Iterator[Product]:
+    for number, product in enumerate(products, start=1):
+        if number % _TOLD_EVERY == 0:
+            advance(_TOLD_EVERY)
         yield product
 
 
@@ -263,8 +263,23 @@ def _delete(version: str) -> None:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], name: str, progress: Progress, total: int | None) -> Iterator[None]:
-    progress.step(name, total=total)
+def _step(
+    seconds: dict[str, float], name: str, progress: Progress, total: int | None
+) -> Iterator[Callable[[int], None]]:
+    """Time a step and show how far it is; yield what is told how many more products are done."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress.update(done)
+
+    progress.begin(_STEPS[name], total, shows_rate=total is not None)
     started = perf_counter()
-    yield
+    try:
+        yield advance
+        if total is not None:
+            progress.update(total)
+    finally:
+        progress.end()
     seconds[name] = perf_counter() - started

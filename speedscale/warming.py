@@ -13,8 +13,8 @@ from cachelayer.outcomes import Outcome
 from cachelayer.server import door
 from catalog import repository
 from catalog.errors import ProductNotFound
+from catalog.progress import Progress
 from catalog.search.request import MAX_QUERY_LENGTH, parse_search_request
-from catalog.seeding.progress import Progress
 from catalog.services.products import newest_products, popular_products, read_product, top_categories
 from catalog.services.search import search_products
 from catalog.services.trending import wanted_searches

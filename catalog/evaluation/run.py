@@ -21,8 +21,8 @@ from catalog.importing.progress import shown_progress
 from catalog.importing.report import ImportReport, rejection_file
 from catalog.importing.run import Destination, run_import
 from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
 from catalog.search.request import SearchRequest, normalise_query
-from catalog.seeding.progress import Progress
 from catalog.services.finding import find_page
 from catalog.vocabulary.building import build_vocabulary
 

@@ -12,10 +12,10 @@ from pymongo.errors import PyMongoError
 
 from catalog.categories import refresh_categories
 from catalog.indexes import PRODUCTS, ensure_collections
+from catalog.progress import Progress
 from catalog.seeding.batches import BatchResult, reason_of, store_batch
 from catalog.seeding.generator import DEFAULT_SEED, ProductGenerator
 from catalog.seeding.index_builds import build_missing_indexes, drop_product_indexes
-from catalog.seeding.progress import Progress
 from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.learning import refresh_vocabulary

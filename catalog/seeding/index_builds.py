@@ -9,7 +9,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from catalog.indexes import INDEXES, PRODUCTS, Index, ensure_indexes
-from catalog.seeding.progress import Progress
+from catalog.progress import Progress
 
 PARALLEL = 2
 """Builds at a time: one keeps one core busy, and each sorts within 200 MB of the server's memory."""

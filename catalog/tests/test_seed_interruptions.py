@@ -19,10 +19,10 @@ from django.conf import settings
 from pymongo import MongoClient
 
 from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
 from catalog.seeding.batches import BatchResult
 from catalog.seeding.catalogue import seed_catalogue
 from catalog.seeding.generator import ProductGenerator
-from catalog.seeding.progress import Progress
 from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
 from catalog.tests.test_seed_catalogue import expected_state, state
 from speedscale.embedded.mongod import MongodServer

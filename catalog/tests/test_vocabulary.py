@@ -11,9 +11,9 @@ from django.core.management import call_command
 
 from catalog.documents import to_document
 from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
 from catalog.search.cursor import decode_cursor
 from catalog.search.request import SearchRequest
-from catalog.seeding.progress import Progress
 from catalog.services.editing import create_product
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store

@@ -20,10 +20,10 @@ from pymongo import IndexModel
 
 from catalog import mongo
 from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
 from catalog.search.analysis import ANALYZER_VERSION, STOP_WORDS, folded, term_of, tokens
 from catalog.search.index_keys import kind_words
 from catalog.search.spelling import can_be_misspelt, deletions_of_known
-from catalog.seeding.progress import Progress
 from catalog.vocabulary.pairs import frequent_words
 from catalog.vocabulary.store import BUILD, MAX_PREFIX, MIN_PREFIX, STATE, TERMS, VOCABULARY, lexicon
 from catalog.vocabulary.synonyms import ensure_default_synonyms

@@ -16,8 +16,8 @@ from pymongo import UpdateOne
 
 from catalog import mongo
 from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
 from catalog.search.index_keys import kind_words
-from catalog.seeding.progress import Progress
 from catalog.vocabulary.building import TEXTS, build_vocabulary, forms_of, term_document
 from catalog.vocabulary.pairs import learn_pairs
 from catalog.vocabulary.store import STATE, TERMS, VOCABULARY, lexicon

@@ -13,8 +13,8 @@ from scipy.sparse import csr_matrix
 
 from catalog import mongo
 from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
 from catalog.search.lexicon import pair_key
-from catalog.seeding.progress import Progress
 from catalog.vocabulary.pairs import COMPLETE, OFTEN, held_by
 from catalog.vocabulary.store import PAIRS
 

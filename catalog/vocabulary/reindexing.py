@@ -10,8 +10,8 @@ from pymongo import UpdateOne
 from catalog import mongo
 from catalog.documents import DERIVED_FIELDS, draft_of, to_document, to_product
 from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
 from catalog.search.analysis import ANALYZER_VERSION
-from catalog.seeding.progress import Progress
 from catalog.vocabulary.store import STATE, VOCABULARY
 
 _BATCH = 1_000

@@ -12,9 +12,9 @@ from django.conf import settings
 
 from catalog import mongo
 from catalog.documents import ProductDraft
+from catalog.progress import Progress
 from catalog.tests.factories import draft, store
 from recommender import caching
-from recommender.reporting import Silent
 from recommender.repository import LOCKS, MODEL_TERMS, MODELS, SIMILAR
 from recommender.training import Trained, TrainingOptions, train
 
@@ -73,7 +73,7 @@ def trained(shop: dict[str, str]) -> Trained:
 
 def train_now(**options: Any) -> Trained:
     """Train with the given options and forget what this process has cached."""
-    result = train(TrainingOptions(**options), Silent())
+    result = train(TrainingOptions(**options), Progress())
     forget()
     return result
 

@@ -14,7 +14,7 @@ from cachelayer.server.door import RedisUnavailable
 from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
 from catalog.mongo import commanding
-from catalog.seeding.progress import Progress
+from catalog.progress import Progress
 from catalog.vocabulary.reindexing import is_outdated
 from speedscale.running.report import Report
 from speedscale.warming import warm_cache

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from cachelayer import engine
 from catalog import mongo
-from catalog.seeding.progress import Progress
+from catalog.progress import Progress
 from catalog.tests.factories import draft, store
 from speedscale.running.preparation import warm_up
 from speedscale.running.report import Report
@@ -24,10 +24,10 @@ class Followed(Progress):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
-        self.total = 0.0
+        self.total: float | None = 0.0
         self.steps: list[float] = []
 
-    def begin(self, title: str, total: float, *, shows_rate: bool) -> None:
+    def begin(self, title: str, total: float | None, *, shows_rate: bool) -> None:
         del title, shows_rate
         self.total = total
 

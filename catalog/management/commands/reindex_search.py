@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from typing import Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from pymongo.errors import PyMongoError
 
 from catalog import mongo
 from catalog.indexes import IndexConflict, ensure_collections, ensure_indexes
-from catalog.seeding.progress import BarProgress, LineProgress, Lines, Progress
+from catalog.progress import shown_on
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.learning import drift
 from catalog.vocabulary.reindexing import reindex_products
@@ -43,7 +42,7 @@ class Command(BaseCommand):
 
     def _reindex(self, database: mongo.Documents) -> None:
         started = time.perf_counter()
-        progress = self._progress()
+        progress = shown_on(self.stdout)
         try:
             ensure_collections(database)
             ensure_indexes(database)
@@ -63,8 +62,3 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{behind.products:,} products counted, {behind.changed:,} changed since ({behind.share:.1%})"
         )
-
-    def _progress(self) -> Progress:
-        if sys.stdout.isatty():
-            return BarProgress(sys.stdout)
-        return LineProgress(cast("Lines", self.stdout))

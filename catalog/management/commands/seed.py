@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog import mongo
 from catalog.errors import CatalogUnavailable
 from catalog.indexes import IndexConflict
+from catalog.progress import shown_on
 from catalog.seeding.catalogue import MAX_COUNT, SeedReport, seed_catalogue
 from catalog.seeding.generator import DEFAULT_SEED, MAX_SEED
-from catalog.seeding.progress import BarProgress, LineProgress, Progress
 from catalog.seeding.workers import SeedFailed
 
 _INTERRUPTED = 130  # What a shell expects of a command that Ctrl-C ended.
@@ -69,7 +69,7 @@ class Command(BaseCommand):
                 reset=options["reset"],
                 rebuild_indexes=options["rebuild_indexes"],
                 processes=options["processes"],
-                progress=_progress(self.stdout),
+                progress=shown_on(self.stdout),
             )
         except (SeedFailed, CatalogUnavailable) as error:
             raise CommandError(f"{error} What is stored is safe: run the same command again to go on.") from error
@@ -80,11 +80,6 @@ class Command(BaseCommand):
             self.stderr.write(f"Interrupted. What is stored is safe: run the same command{again} again to go on.")
             sys.exit(_INTERRUPTED)
         self.stdout.write(_summary(report))
-
-
-def _progress(stream: OutputWrapper) -> Progress:
-    # Django's wrapper ends each write with a newline, which a bar that redraws itself cannot bear.
-    return BarProgress(sys.stdout) if stream.isatty() else LineProgress(stream)
 
 
 def _summary(report: SeedReport) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from catalog.errors import CatalogUnavailable
+from catalog.progress import Progress, shown_on
 from recommender.diversity import Selection
 from recommender.models import ModelRefused, TrainingRunning
 from recommender.neighbours import EXACT_LIMIT
-from recommender.reporting import Bars, Silent, model_table, print_trained
+from recommender.reporting import model_table, print_trained
 from recommender.training import TrainingOptions, activate, staleness, train
 from recommender.vectors import NothingToLearn
 from recommender.workers import WorkerFailed
@@ -65,18 +66,17 @@ class Command(BaseCommand):
                 self.stdout.write("The live model is fresh enough; nothing to do.")
                 return
             self.stdout.write(f"Training, because {reason}.")
-        with Bars(self.stdout) if options["verbosity"] else Silent() as progress:
-            trained = train(
-                TrainingOptions(
-                    limit=options["limit"],
-                    margin=options["margin"],
-                    force=options["force"],
-                    processes=options["processes"],
-                    exact_limit=options["exact_limit"],
-                    selection=Selection(diversity=options["diversity"]),
-                ),
-                progress,
-            )
+        trained = train(
+            TrainingOptions(
+                limit=options["limit"],
+                margin=options["margin"],
+                force=options["force"],
+                processes=options["processes"],
+                exact_limit=options["exact_limit"],
+                selection=Selection(diversity=options["diversity"]),
+            ),
+            shown_on(self.stdout) if options["verbosity"] else Progress(),
+        )
         if options["verbosity"]:
             print_trained(self.stdout, trained)
         if trained.refused:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cachelayer.server.door import RedisUnavailable
 from catalog.errors import CatalogUnavailable
-from catalog.seeding.progress import BarProgress, LineProgress
+from catalog.progress import shown_on
 from speedscale.warming import DEFAULT_RATE, Warmed, warm_cache
 
 _INTERRUPTED = 130  # What a shell expects of a command that Ctrl-C ended.
@@ -43,9 +43,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         del args
-        progress = BarProgress(sys.stdout) if self.stdout.isatty() else LineProgress(self.stdout)
         try:
-            warmed = warm_cache(top=options["top"], rate=options["rate"], progress=progress)
+            warmed = warm_cache(top=options["top"], rate=options["rate"], progress=shown_on(self.stdout))
         except CatalogUnavailable as error:
             raise CommandError(f"MongoDB does not answer: {error}") from error
         except RedisUnavailable as error:

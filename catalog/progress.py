@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Protocol, TextIO
 
@@ -23,8 +24,13 @@ class Lines(Protocol):
 class Progress:
     """Says nothing; the base of those that do."""
 
-    def begin(self, title: str, total: float, *, shows_rate: bool) -> None:
-        """Start a piece of work of ``total`` units; its rate is shown where it means something to a reader."""
+    def begin(self, title: str, total: float | None, *, shows_rate: bool) -> None:
+        """Start a piece of work.
+
+        Args:
+            total: its units, or ``None`` where nobody knows them beforehand.
+            shows_rate: whether units done, and units a second, mean something to a reader.
+        """
 
     def update(self, done: float) -> None:
         """Report the units that are done, in all."""
@@ -36,6 +42,14 @@ class Progress:
         """Tell something that is worth knowing now; for use between pieces of work."""
 
 
+def shown_on(stream: Lines) -> Progress:
+    """Return a bar if ``stream`` is a command's standard output and that is a terminal, and else lines."""
+    if getattr(stream, "isatty", lambda: False)():
+        # Django's wrapper ends each write with a newline, which a bar that redraws itself cannot bear.
+        return BarProgress(sys.stdout)
+    return LineProgress(stream)
+
+
 class LineProgress(Progress):
     """Writes a line every few seconds, for logs and pipes."""
 
@@ -43,7 +57,7 @@ class LineProgress(Progress):
         self._stream = stream
         self._title = ""
 
-    def begin(self, title: str, total: float, *, shows_rate: bool) -> None:
+    def begin(self, title: str, total: float | None, *, shows_rate: bool) -> None:
         self._title, self._total, self._shows_rate = title, total, shows_rate
         self._started = self._said = time.monotonic()
 
@@ -56,11 +70,12 @@ class LineProgress(Progress):
             return
         self._said = now
         rate = done / (now - self._started)
-        parts = [f"{self._title}: {done / self._total:.0%}"]
-        if self._shows_rate:
-            parts.append(f"{done:,.0f} of {self._total:,.0f}, {rate:,.0f} a second")
-        parts.append(f"{(self._total - done) / rate:,.0f} s left")
-        self._stream.write(", ".join(parts) + "\n")
+        if self._total is None:
+            line = f"{self._title}: {done:,.0f}, {rate:,.0f} a second" if self._shows_rate else self._title
+        else:
+            figures = f", {done:,.0f} of {self._total:,.0f}, {rate:,.0f} a second" if self._shows_rate else ""
+            line = f"{self._title}: {done / self._total:.0%}{figures}, {(self._total - done) / rate:,.0f} s left"
+        self._stream.write(line + "\n")
         self._stream.flush()
 
 
@@ -71,12 +86,10 @@ class BarProgress(Progress):
         self._console = Console(file=stream)
         self._bar: RichProgress | None = None
 
-    def begin(self, title: str, total: float, *, shows_rate: bool) -> None:
-        columns: list[ProgressColumn] = [
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-        ]
+    def begin(self, title: str, total: float | None, *, shows_rate: bool) -> None:
+        columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+        if total is not None:
+            columns.append(TextColumn("{task.percentage:>3.0f} %"))
         if shows_rate:
             columns.append(_RateColumn())
         self._bar = RichProgress(*columns, TimeRemainingColumn(), console=self._console)
@@ -89,6 +102,8 @@ class BarProgress(Progress):
 
     def end(self) -> None:
         if self._bar is not None:
+            if self._bar.tasks[0].total is None:
+                self._bar.update(self._task, total=1, completed=1)
             self._bar.stop()
             self._bar = None
 
@@ -99,4 +114,5 @@ class BarProgress(Progress):
 class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f}" + (f", {speed:,.0f} a second" if speed else ""))
+        total = "" if task.total is None else f" of {task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{total}" + (f", {speed:,.0f} a second" if speed else ""))

@@ -1,4 +1,4 @@
-"""What a seed shows while it works."""
+"""What long commands show while they work."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from io import StringIO
 
 import pytest
 
-from catalog.seeding.progress import BarProgress, LineProgress
+from catalog.progress import BarProgress, LineProgress, shown_on
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr("catalog.seeding.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("catalog.progress.time.monotonic", lambda: now[0])
     return now
 
 
@@ -59,3 +59,19 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "Products" in stream.getvalue()
     assert "2,000 of 2,000" in stream.getvalue()
     assert "100 %" in stream.getvalue()
+
+
+def test_work_of_unknown_size_is_counted_in_a_log_and_moves_at_a_terminal(clock: list[float]) -> None:
+    stream = StringIO()
+    lines = LineProgress(stream)
+    lines.begin("Evaluation", None, shows_rate=True)
+    clock[0] = 110.0
+    lines.update(500)
+    assert stream.getvalue() == "Evaluation: 500, 50 a second\n"
+    bar = BarProgress(StringIO())
+    bar.begin("Evaluation", None, shows_rate=False)
+    bar.end()
+
+
+def test_what_is_no_terminal_gets_lines() -> None:
+    assert isinstance(shown_on(StringIO()), LineProgress)
