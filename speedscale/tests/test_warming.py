@@ -24,12 +24,12 @@ class Followed(Progress):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
-        self.total: float | None = 0.0
+        self.total = 0.0
         self.steps: list[float] = []
 
     def begin(self, title: str, total: float | None, *, shows_rate: bool) -> None:
         del title, shows_rate
-        self.total = total
+        self.total = total or 0.0
 
     def update(self, done: float) -> None:
         self.steps.append(done)
