@@ -92,6 +92,7 @@ def empty_caches() -> None:
     from django_redis import get_redis_connection
 
     from cachelayer import demand, runtime
+    from cachelayer.dashboard import live
     from cachelayer.invalidation import announcements
     from cachelayer.server import door
     from cachelayer.telemetry import recorder
@@ -105,6 +106,7 @@ def empty_caches() -> None:
     if keys:
         client.unlink(*keys)
     runtime.forget()
+    live.forget()
     demand.forget_votes()
     door.breaker.record_success()
     mongo.breaker.record_success()

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from html import escape
 from time import time
+
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
 
 from cachelayer.outcomes import Outcome
 from cachelayer.telemetry import Sample
@@ -49,6 +54,13 @@ class LatencyChart:
     bars: tuple[Bar, ...]
     lines: tuple[GridLine, ...]
     summary: str
+
+    @property
+    def drawn(self) -> SafeString:
+        """The bars as SVG, each a link to its request; the newest is where the Tab key enters the chart."""
+        newest = len(self.bars) - 1
+        # Titles, which hold what visitors typed, are escaped by _drawn; all else is of our own making.
+        return mark_safe("".join(_drawn(bar, place == newest) for place, bar in enumerate(self.bars)))  # noqa: S308
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,28 @@ def _bar(sample: Sample, slot: int, decades: int, now: float) -> Bar:
             f"{sample.method} {sample.path}{key}, {format_age(max(now - sample.at, 0))} ago"
         ),
     )
+
+
+def _drawn(bar: Bar, is_newest: bool) -> str:
+    href = f' href="{request_address(bar.id)}"' if bar.id else ""
+    return (
+        f'<a class="bar bar--{bar.heat}"{href} tabindex="{0 if is_newest else -1}"><title>{escape(bar.title)}</title>'
+        f'<rect class="bar__slot" x="{bar.slot_x}" width="{bar.slot_width}" height="100%"/>'
+        f'<rect class="bar__body" x="{bar.x}" y="{bar.y}" width="{bar.width}" height="{bar.height}" rx="2"/></a>'
+    )
+
+
+_ANY_ID = "0-0"
+
+
+@cache
+def _any_address() -> str:
+    return reverse("dashboard:request", args=[_ANY_ID])
+
+
+def request_address(identifier: str) -> str:
+    """Return the address of a kept request's page; a page of the dashboard holds many of them."""
+    return _any_address().replace(_ANY_ID, identifier)
 
 
 def _summary(values: Sequence[float], shown: Sequence[Sample]) -> str:

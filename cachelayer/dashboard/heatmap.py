@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from cachelayer.telemetry import Window
-from cachelayer.telemetry.histogram import Histogram, middle_ms
+from cachelayer.telemetry.histogram import BUCKETS, Histogram, middle_ms
 from cachelayer.web.presentation import format_ms
 
 BANDS_PER_DECADE = 5
@@ -86,15 +87,16 @@ def band_edge(band: int) -> float:
 
 
 def _bands(histogram: Histogram) -> dict[int, int]:
-    bands: dict[int, int] = {}
-    for bucket, count in enumerate(histogram.counts):
-        if count:
-            band = _BAND_OF_BUCKET[bucket]
-            bands[band] = bands.get(band, 0) + count
-    return bands
+    counts = histogram.counts
+    return {band: total for band, buckets in _BUCKETS_OF_BANDS if (total := sum(counts[buckets]))}
 
 
-_BAND_OF_BUCKET = [band_of(middle_ms(bucket)) for bucket in range(len(Histogram.of_number(0).counts))]
+def _buckets_of_bands() -> list[tuple[int, slice]]:
+    bands = [band_of(middle_ms(bucket)) for bucket in range(BUCKETS)]
+    return [(band, slice(bisect_left(bands, band), bisect_right(bands, band))) for band in range(BANDS)]
+
+
+_BUCKETS_OF_BANDS = _buckets_of_bands()
 
 
 def _shade(count: int, most: int) -> int:
@@ -120,10 +122,10 @@ def _cells(window: Window, columns: list[dict[int, int]], most: int) -> list[str
         when = f"{_clock(start, seconds)} UTC"
         times = f"{address}?from={start:.0f}&amp;to={start + seconds:.0f}"
         place = number * CELL_WIDTH
-        for band, count in sorted(column.items()):
+        for band, count in column.items():
             title = f"{count:,} request{'' if count == 1 else 's'}, {_BAND_TEXTS[band]}, {when}"
             cells.append(
-                f'<a href="{times}&amp;{_BAND_QUERIES[band]}" tabindex="-1" aria-label="{title}"><title>{title}</title>'
+                f'<a href="{times}&amp;{_BAND_QUERIES[band]}" tabindex="-1"><title>{title}</title>'
                 f'<rect class="heat heat--{_shade(count, most)}" x="{place}" y="{(BANDS - 1 - band) * CELL_HEIGHT}" '
                 f'width="{CELL_WIDTH}" height="{CELL_HEIGHT}"/></a>'
             )

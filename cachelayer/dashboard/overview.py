@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
 
+from django.utils.safestring import SafeString, mark_safe
+
 from cachelayer.dashboard.charts import (
     SLOTS,
     GridLine,
@@ -15,6 +17,7 @@ from cachelayer.dashboard.charts import (
     decades_of,
     latency_chart,
     percentile_span,
+    request_address,
     scale_lines,
 )
 from cachelayer.dashboard.heatmap import Heatmap, build_heatmap
@@ -69,7 +72,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class SeriesRow:
-    """Rate and percentiles of one route as one source answered it."""
+    """Rate and percentiles of one route as one source answered it; ``strip`` is the drawing of the percentiles."""
 
     route: str
     source: str
@@ -79,15 +82,15 @@ class SeriesRow:
     p50: str
     p95: str
     p99: str
-    span: Span
+    strip: SafeString
     href: str
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A request in a table; ``id`` is empty where it cannot be looked up."""
+    """A request in a table; ``address`` is empty where it cannot be looked up."""
 
-    id: str
+    address: str
     age: str
     clock: str
     request: str
@@ -129,7 +132,6 @@ class Overview:
     scope: str
     window: str
     window_label: str
-    tabs: tuple[WindowTab, ...]
     figures: tuple[Figure, ...]
     chart: LatencyChart
     heatmap: Heatmap
@@ -139,6 +141,11 @@ class Overview:
     topology: Topology
     requests: tuple[RequestRow, ...]
     generated: bool
+
+
+def window_tabs(chosen: str) -> tuple[WindowTab, ...]:
+    """Return the windows of time to choose from."""
+    return tuple(WindowTab(each.name, each.label, each.name == chosen) for each in WINDOWS.values())
 
 
 _VERDICTS = {
@@ -167,7 +174,6 @@ def build_overview(
         scope="Requests of all workers" if window.covers_all else "Requests of this worker only",
         window=window.size.name,
         window_label=window.size.label,
-        tabs=tuple(WindowTab(each.name, each.label, each.name == window.size.name) for each in WINDOWS.values()),
         figures=_figures(window),
         chart=latency_chart(samples[:SLOTS], now=now),
         heatmap=build_heatmap(window),
@@ -237,22 +243,38 @@ _OUTCOME_LABELS = {
 
 def _series(window: Window, decades: int) -> tuple[SeriesRow, ...]:
     ranked = sorted(window.series.items(), key=lambda item: (item[0][0], item[1].percentile(50)))
-    return tuple(_series_row(route, source, histogram, window, decades) for (route, source), histogram in ranked)
+    grid = "".join(
+        f'<line class="chart__line" x1="{x}" x2="{x}" y1="0" y2="100%"/>'
+        for x in (line.x for line in scale_lines(decades))
+    )
+    return tuple(_series_row(route, source, histogram, window, decades, grid) for (route, source), histogram in ranked)
 
 
-def _series_row(route: str, source: str, histogram: Histogram, window: Window, decades: int) -> SeriesRow:
+def _series_row(route: str, source: str, histogram: Histogram, window: Window, decades: int, grid: str) -> SeriesRow:
     p50, p95, p99 = (histogram.percentile(percent) for percent in (50, 95, 99))
+    heat = heat_of_source(source).value
     return SeriesRow(
         route=route,
         source=source_label(source) if source else "No cached read",
-        heat=heat_of_source(source).value,
+        heat=heat,
         count=f"{histogram.total:,}",
         rate=format_rate(histogram.total / window.counted_seconds),
         p50=format_ms(p50),
         p95=format_ms(p95),
         p99=format_ms(p99),
-        span=percentile_span(p50, p95, p99, decades=decades),
+        strip=_strip(heat, grid, percentile_span(p50, p95, p99, decades=decades)),
         href=f"route={route}&source={source or 'none'}",
+    )
+
+
+def _strip(heat: str, grid: str, span: Span) -> SafeString:
+    # Places and names of our own making only, so there is nothing to escape.
+    return mark_safe(  # noqa: S308
+        f'<svg class="strip strip--{heat}" aria-hidden="true">{grid}'
+        f'<rect class="strip__span" x="{span.p50}" width="{span.width}" y="42%" height="16%"/>'
+        f'<circle class="strip__dot" cx="{span.p50}" cy="50%" r="5.5"/>'
+        f'<line class="strip__p95" x1="{span.p95}" x2="{span.p95}" y1="20%" y2="80%"/>'
+        f'<line class="strip__p99" x1="{span.p99}" x2="{span.p99}" y1="28%" y2="72%"/></svg>'
     )
 
 
@@ -261,7 +283,7 @@ def request_row(sample: Sample, now: float) -> RequestRow:
     outcome = Outcome(sample.outcome) if sample.outcome else None
     heat = heat_of(outcome)
     return RequestRow(
-        id=sample.id,
+        address=request_address(sample.id) if sample.id else "",
         age=format_age(max(now - sample.at, 0)),
         clock=clock_text(sample.at),
         request=f"{sample.method} {sample.path}",

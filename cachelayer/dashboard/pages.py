@@ -14,8 +14,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
+from cachelayer.dashboard.live import Part
 from cachelayer.trace import span
-from cachelayer.web.compression import compressed
+from cachelayer.web.compression import accepts_gzip, compressed
 
 View = Callable[..., HttpResponse]
 
@@ -56,7 +57,19 @@ def page_response(request: HttpRequest, template: str, context: dict[str, Any], 
     """Render a page or a part of one; nobody keeps it."""
     with span("render"):
         body = render_to_string(template, {"may_change": is_staff(request), **context}, request)
-    response = HttpResponse(body, status=status)
+    return compressed(request, _kept_by_nobody(HttpResponse(body, status=status)))
+
+
+def part_response(request: HttpRequest, part: Part) -> HttpResponse:
+    """Answer with a part of a page that is rendered and compressed already."""
+    if not accepts_gzip(request):
+        return _kept_by_nobody(HttpResponse(part.text))
+    response = _kept_by_nobody(HttpResponse(part.compressed))
+    response["Content-Encoding"] = "gzip"
+    return response
+
+
+def _kept_by_nobody(response: HttpResponse) -> HttpResponse:
     response["Cache-Control"] = "no-store"
-    patch_vary_headers(response, ("HX-Request", "HX-History-Restore-Request"))
-    return compressed(request, response)
+    patch_vary_headers(response, ("HX-Request", "HX-History-Restore-Request", "Accept-Encoding"))
+    return response

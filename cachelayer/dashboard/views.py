@@ -9,15 +9,18 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_POST, require_safe
 
-from cachelayer.dashboard import costs
+from cachelayer.dashboard import costs, live
 from cachelayer.dashboard.charts import SLOTS
 from cachelayer.dashboard.history import as_csv, parse_filters, read_history
 from cachelayer.dashboard.keys import build_key_list, build_key_page
-from cachelayer.dashboard.overview import DEFAULT_WINDOW, build_overview
-from cachelayer.dashboard.pages import is_update, page_response, staff_only
+from cachelayer.dashboard.live import kept_part
+from cachelayer.dashboard.overview import DEFAULT_WINDOW, build_overview, window_tabs
+from cachelayer.dashboard.pages import is_update, page_response, part_response, staff_only
 from cachelayer.dashboard.requests import RequestGone, build_request_page, read_request
 from cachelayer.dashboard.topology import Gateway
 from cachelayer.describing import describe
@@ -27,6 +30,7 @@ from cachelayer.server import inspecting
 from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import WINDOWS, read_window, recent_samples, recorder, store
 from cachelayer.telemetry.node import node_state
+from cachelayer.trace import span
 from cachelayer.web.clients import client_address
 from cachelayer.web.presentation import format_bytes
 from cachelayer.web.ratelimit import check
@@ -39,24 +43,35 @@ _MAX_PREFIX = 200
 def overview(request: HttpRequest) -> HttpResponse:
     """Show where time goes now: topology, percentiles, heatmap, recent requests."""
     wanted = request.GET.get("window", DEFAULT_WINDOW)
-    node = node_state(recorder.totals)
-    health = since_any_worker_knows(check_health(), node.facts.get("health", ()))
-    samples, _ = recent_samples(SLOTS)
-    live = build_overview(
-        samples=samples,
-        window=read_window(wanted if wanted in WINDOWS else DEFAULT_WINDOW),
-        health=health,
-        gateway=Gateway(
-            workers=len(node.gauges.get("alive", ())),
-            threads=settings.WEB_THREADS,
-            l1_entries=int(sum(node.gauges.get("l1_entries", ()))),
-            l1_bytes=format_bytes(sum(node.gauges.get("l1_bytes", ()))),
-            pid=os.getpid(),
-        ),
-        descriptions={server.name: describe(server.name) for server in health.servers if server.up},
-    )
-    template = "dashboard/_overview_live.html" if is_update(request) else "dashboard/overview.html"
-    return page_response(request, template, {"live": live, "tab": "overview"})
+    window = wanted if wanted in WINDOWS else DEFAULT_WINDOW
+    part = kept_part(window, lambda: _overview_of(window))
+    if is_update(request):
+        return part_response(request, part)
+    context = {"part": mark_safe(part.text), "tabs": window_tabs(window), "window": window, "tab": "overview"}  # noqa: S308
+    return page_response(request, "dashboard/overview.html", context)
+
+
+def _overview_of(window: str) -> str:
+    """Render the part of the first page that is the same for everybody."""
+    with span("figures"):
+        node = node_state(recorder.totals)
+        health = since_any_worker_knows(check_health(), node.facts.get("health", ()))
+        samples, _ = recent_samples(SLOTS)
+        shown = build_overview(
+            samples=samples,
+            window=read_window(window),
+            health=health,
+            gateway=Gateway(
+                workers=len(node.gauges.get("alive", ())),
+                threads=settings.WEB_THREADS,
+                l1_entries=int(sum(node.gauges.get("l1_entries", ()))),
+                l1_bytes=format_bytes(sum(node.gauges.get("l1_bytes", ()))),
+                pid=os.getpid(),
+            ),
+            descriptions={server.name: describe(server.name) for server in health.servers if server.up},
+        )
+    with span("render"):
+        return render_to_string("dashboard/_overview_live.html", {"live": shown})
 
 
 @require_safe
@@ -92,6 +107,7 @@ def history_clear(request: HttpRequest) -> HttpResponse:
     else:
         recorder.forget()
         costs.forget()
+        live.forget()
         messages.success(request, "All recorded requests and counts were forgotten.")
     return redirect("dashboard:history")
 

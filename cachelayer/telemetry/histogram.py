@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from sys import byteorder
 
 GROWTH = 1.04
@@ -78,14 +80,9 @@ class Histogram:
 
     def percentile(self, percent: float) -> float:
         """Return the nearest-rank percentile in ms, within :data:`RELATIVE_ERROR`; 0 where nothing was counted."""
-        total = self.total
-        rank = max(math.ceil(percent / 100 * total), 1)
-        seen = 0
-        for bucket, count in enumerate(self.counts):
-            seen += count
-            if seen >= rank:
-                return middle_ms(bucket)
-        return 0.0
+        reached = list(accumulate(self.counts))
+        total = reached[-1]
+        return middle_ms(bisect_left(reached, max(math.ceil(percent / 100 * total), 1))) if total else 0.0
 
 
 def number_of_row(row: bytes) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from time import time
 
 from cachelayer.server.door import RedisUnavailable
@@ -47,7 +46,8 @@ class Window:
 
     Attributes:
         started: its beginning, in seconds since the epoch; ``ended`` its end.
-        columns: latencies of all series, slot by slot, oldest first.
+        all: latencies of all series.
+        columns: the same slot by slot, oldest first.
         series: latencies by route and source.
         sums: amounts by name, see :class:`~cachelayer.telemetry.tally.Tally`; ``column_sums`` the same by slot.
         covers_all: whether all workers are in it, rather than this one alone.
@@ -59,18 +59,10 @@ class Window:
         self.ended = ended
         self.covers_all = covers_all
         self.columns: list[Histogram] = []
+        self.all = Histogram.of_number(0)
         self.series: dict[tuple[str, str], Histogram] = {}
         self.sums: Mapping[str, int] = {}
         self.column_sums: list[dict[str, int]] = []
-
-    @cached_property
-    def all(self) -> Histogram:
-        """The latencies of all series."""
-        merged = Histogram.of_number(0)
-        for histogram in self.series.values():
-            for bucket, count in enumerate(histogram.counts):
-                merged.counts[bucket] += count
-        return merged
 
     @property
     def counted_seconds(self) -> float:
@@ -111,6 +103,7 @@ def read_window(name: str, *, now: float | None = None) -> Window:
         if total:
             route, _, source = label.partition("|")
             window.series[route, source] = Histogram.of_number(total)
+    window.all = Histogram.of_number(sum(numbers))
     window.column_sums = sums
     window.sums = _added(sums)
     return window

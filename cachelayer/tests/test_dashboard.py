@@ -133,7 +133,7 @@ def test_a_cell_of_the_heatmap_leads_to_its_requests(client: Client) -> None:
     recorder.record(finished(900.0, path="/search?q=elsewhere"))
     recorder.flush()
     drawn = str(build_heatmap(read_window("1m")).cells)
-    cells = re.findall(r'href="([^"]+)"[^>]*aria-label="([^"]+)"', drawn)
+    cells = re.findall(r'href="([^"]+)"[^>]*><title>([^<]+)', drawn)
     [href] = [href for href, label in cells if "3.98 ms to 6.31 ms" in label]
     page = client.get(unescape(href)).content.decode()
     assert "q=in-the-cell" in page

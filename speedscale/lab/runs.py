@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ import orjson
 from django.conf import settings
 
 KEPT_RUNS = 50
+_STARTING_SECONDS = 60.0
+_ENDING_SECONDS = 120.0
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}\Z")
 
 
@@ -69,7 +72,7 @@ class Run:
         state: ``running``, ``done``, ``stopped``, ``out of time`` or ``failed``.
         discarded: pairs by the reason for which they do not count, such as ``hot was stale``.
         ratio: median of cold to hot with the ends of its interval, once the run has ended; drawing them takes a while.
-        pid: of the process that measures.
+        pid: of the process that measures, 0 until it has told; ``host`` is where it runs.
     """
 
     id: str
@@ -86,11 +89,24 @@ class Run:
     ratio: list[float] = field(default_factory=list)
     machine: str = ""
     pid: int = 0
+    host: str = ""
+
+    def begin(self) -> None:
+        """Note that this process measures it."""
+        self.pid, self.host = os.getpid(), socket.gethostname()
 
     @property
     def is_running(self) -> bool:
-        """Whether it is being measured at present."""
-        return self.state == "running" and _is_alive(self.pid)
+        """Whether it is being measured at present, as far as can be known from here."""
+        if self.state != "running":
+            return False
+        age = time() - self.started
+        if age > self.plan.limit_seconds + _ENDING_SECONDS:
+            return False
+        if not self.pid:
+            return age < _STARTING_SECONDS
+        # Containers that share the directory do not see each other's processes.
+        return self.host != socket.gethostname() or _is_alive(self.pid)
 
 
 def new_run(plan: Plan) -> Run:
@@ -126,7 +142,7 @@ def load(identifier: str) -> Run | None:
     stored["plan"] = Plan(**stored["plan"])
     stored["pairs"] = [Pair(**pair) for pair in stored["pairs"]]
     run = Run(**stored)
-    if run.state == "running" and run.pid and not _is_alive(run.pid):
+    if run.state == "running" and not run.is_running:
         run.state = "failed"
         run.problem = run.problem or "Its process ended before it was through."
     return run
@@ -161,8 +177,6 @@ def forget_stop(identifier: str) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    if pid <= 0:
-        return True  # Its process has not told its number yet.
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

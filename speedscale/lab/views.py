@@ -22,11 +22,12 @@ from speedscale.lab.spawning import spawn
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show the stored replays, and to staff how to start one."""
+    stored = runs.all_runs()
     context: dict[str, Any] = {
         "tab": "lab",
-        "runs": [run_row(run) for run in runs.all_runs()],
+        "runs": [run_row(run) for run in stored],
         "plan": Plan(),
-        "running": runs.running(),
+        "running": next((run for run in stored if run.is_running), None),
         "may_restart_mongodb": may_restart_mongodb(),
         "switchboard": settings.SWITCHBOARD,
         "lessons": LESSONS if settings.SWITCHBOARD else (),
@@ -73,7 +74,9 @@ def run_page(request: HttpRequest, identifier: str) -> HttpResponse:
     run = runs.load(identifier)
     if run is None:
         raise Http404
-    page = build_run_page(run, runs.load(request.GET.get("with", "")), others=runs.all_runs())
+    # An update shows the figures alone; the choice of others is read for the whole page.
+    others = [] if is_update(request) else runs.all_runs()
+    page = build_run_page(run, runs.load(request.GET.get("with", "")), others=others)
     template = "lab/_run.html" if is_update(request) else "lab/run.html"
     return page_response(request, template, {"tab": "lab", "page": page})
 

@@ -147,6 +147,7 @@ def test_data_outlives_the_container_and_mounted_files_exist() -> None:
     named = {source for source, _ in mounts if not source.startswith(".")}
     assert named == set(COMPOSE["volumes"])
     assert ["mongo-data", "/data/db"] in mounts
+    assert ["lab", "/srv/speedscale/data/lab"] in mounts
     for source, _ in mounts:
         assert source in named or (BASE / source).is_file()
 
@@ -161,6 +162,16 @@ def test_the_image_runs_without_root_and_tells_its_health() -> None:
     assert "HEALTHCHECK" in stage
     assert stage.index("USER ") < stage.index("ENTRYPOINT")
     assert '"speedscale.running.probe"' in stage
+
+
+def test_the_web_servers_volumes_are_its_own_to_write() -> None:
+    """Docker gives an empty volume the owner of the image's directory; without one it would be root's."""
+    made = re.search(r"install -d -o speedscale (.+)$", DOCKERFILE, re.MULTILINE)
+    assert made is not None
+    web = SERVICES["web"]
+    assert web["read_only"] is True
+    mounts = {mount.split(":")[1].removeprefix("/srv/speedscale/") for mount in web["volumes"]}
+    assert mounts == set(made[1].split())
 
 
 def test_what_the_image_copies_is_sent_to_the_builder() -> None:

@@ -54,7 +54,8 @@
     const mark = event.target instanceof Element && event.target.closest("[data-bars] a, [data-heatmap] a");
     if (!mark) return;
     const readout = document.querySelector(mark.closest("[data-bars]") ? "[data-bar-readout]" : "[data-heat-readout]");
-    if (readout) readout.textContent = mark.getAttribute("aria-label");
+    const title = mark.querySelector("title");
+    if (readout && title) readout.textContent = title.textContent;
   };
   document.addEventListener("pointerover", read);
   document.addEventListener("focusin", read);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +42,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         del args
         run = self._run_of(options)
-        run.pid = os.getpid()
+        run.begin()
         signal.signal(signal.SIGTERM, lambda *_: runs.ask_to_stop(run.id))
         file = Path(options["log"]) if options["log"] not in {"recorded", "generated"} and not options["run"] else None
         # The limit protects against visitors; here it would only measure itself.

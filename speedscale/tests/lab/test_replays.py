@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -180,15 +181,45 @@ def test_runs_are_bounded_in_number_and_other_files_are_not_runs(tmp_path: Path)
         assert runs.load(hostile) is None
 
 
-def test_a_run_whose_process_is_gone_has_failed() -> None:
+def _ended_process() -> Run:
     run = new_run(Plan())
+    run.begin()
     run.pid = 2**22 - 1
+    return run
+
+
+def _never_begun() -> Run:
+    run = new_run(Plan())
+    run.started -= 90
+    return run
+
+
+def _overdue_elsewhere() -> Run:
+    run = new_run(Plan(limit_seconds=10.0))
+    run.begin()
+    run.host, run.started = "another-container", run.started - 200
+    return run
+
+
+@pytest.mark.parametrize("left_behind", [_ended_process, _never_begun, _overdue_elsewhere])
+def test_a_run_whose_process_is_gone_has_failed(left_behind: Callable[[], Run]) -> None:
+    run = left_behind()
     runs.save(run)
     stored = runs.load(run.id)
     assert stored is not None
     assert stored.state == "failed"
     assert not stored.is_running
     assert runs.running() is None
+
+
+def test_a_run_of_another_container_is_not_taken_for_one_that_failed() -> None:
+    run = new_run(Plan())
+    run.begin()
+    run.host, run.pid = "another-container", 2**22 - 1
+    runs.save(run)
+    current = runs.running()
+    assert current is not None
+    assert current.id == run.id
 
 
 def test_two_runs_are_drawn_on_one_scale_and_told_whether_the_log_was_the_same() -> None:
