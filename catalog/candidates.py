@@ -65,32 +65,38 @@ class Window:
     complete: bool
 
 
-def find_window(phases: Sequence[Phase], *, everything: Phase, terms: Sequence[str], start: Place, size: int) -> Window:
+def find_window(phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int) -> Window:
     """Return the next ``size`` candidates from ``start`` on.
 
-    Words that hardly meet make every phase a long walk, so all results are asked for first: where they fit into the
-    window, that one walk was enough.
-
     Args:
-        everything: matches what all phases match together.
         terms: whose places in each product ranking wants to know.
     """
     found: list[Candidate] = []
-    deadline = perf_counter() + settings.SEARCH_BUDGET_MS / 1000
+    until = deadline()
     try:
-        if start == Place() and len(phases) > 1:
-            rows = _find(everything, terms=terms, place=start, limit=size + 1, deadline=deadline)
-            if len(rows) <= size:
-                return Window(tuple(rows), None, complete=True)
         for number in range(start.phase, len(phases)):
             place = start if number == start.phase else Place(phase=number)
-            rows = _find(phases[number], terms=terms, place=place, limit=size + 1 - len(found), deadline=deadline)
+            rows = _find(phases[number], terms=terms, place=place, limit=size + 1 - len(found), deadline=until)
             found += rows
             if len(found) > size:
                 return Window(tuple(found[:size]), _end_of(rows[:-1], begin=place), complete=True)
     except mongo.OutOfTime:
         return Window(tuple(found), None, complete=False)
     return Window(tuple(found), None, complete=True)
+
+
+def deadline() -> float:
+    """Return the moment until which a search that begins now may take."""
+    return perf_counter() + settings.SEARCH_BUDGET_MS / 1000
+
+
+def find_among(phase: Phase, *, terms: Sequence[str], deadline: float) -> list[Candidate]:
+    """Return all candidates of a phase whose products are known by their ids, in the static order.
+
+    Raises:
+        mongo.OutOfTime: it takes until after ``deadline``.
+    """
+    return _find(phase, terms=terms, place=Place(), limit=phase.most or 0, deadline=deadline)
 
 
 def _end_of(rows: list[Candidate], *, begin: Place) -> Place:
@@ -115,7 +121,9 @@ def _find(phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadl
         cursor = cursor.hint(phase.hint).max_time_ms(_left_ms(deadline))
         if phase.hint == BY_ID:
             # They are few, and no index has them in order.
-            documents = sorted(cursor, key=lambda document: -int(document["order"]["popularity"]))[:limit]
+            documents = sorted(
+                cursor.batch_size(limit + 1), key=lambda document: -int(document["order"]["popularity"])
+            )[:limit]
         else:
             documents = list(cursor.sort([("order.popularity", -1)]).limit(limit).batch_size(limit))
     return [
@@ -238,4 +246,4 @@ def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
         FacetRow(row["brand"], tuple(row["category_path"]), row["price"], row["rating"], row["stock"])
         for row in documents[:FACET_SAMPLE]
     ]
-    return rows, len(documents) <= FACET_SAMPLE
+    return rows, len(documents) <= FACET_SAMPLE and not matched.cut

@@ -67,6 +67,7 @@ class Batch:
     """Changes told together.
 
     Attributes:
+        worded: of ``product_ids``, those whose words, filters or order may have changed.
         unplaced: whether a product may have been in a category that the stream does not name.
         searches: tags of the searches that a product may have entered.
         everything: whether the whole collection was dropped or renamed.
@@ -75,6 +76,7 @@ class Batch:
     """
 
     product_ids: list[str] = field(default_factory=list)
+    worded: list[str] = field(default_factory=list)
     category_paths: set[tuple[str, ...]] = field(default_factory=set)
     unplaced: bool = False
     searches: set[str] = field(default_factory=set)
@@ -90,12 +92,15 @@ class Batch:
         if kind in _ENDS_THE_COLLECTION:
             self.everything = True
             return
-        self.product_ids.append(str(event["documentKey"]["_id"]))
+        product_id = str(event["documentKey"]["_id"])
+        self.product_ids.append(product_id)
         document = event.get("fullDocument") or {}
         path = document.get("category_path")
         if path:
             self.category_paths.add(tuple(path))
         updated = {name.partition(".")[0] for name in event.get("updateDescription", {}).get("updatedFields", {})}
+        if kind != "update" or not updated.isdisjoint({"terms", "words", "order", "attributes"}):
+            self.worded.append(product_id)
         if kind != "update" or not updated.isdisjoint({"terms", "words"}):
             # Which words are new is not told, so all of them may be.
             self.searches |= tags_of_difference(None, document)
@@ -111,14 +116,15 @@ class Batch:
         if self.everything:
             announce_unknown_changes()
         if self.product_ids:
-            announce_changes(self.product_ids, self.category_paths, unplaced=self.unplaced, searches=self.searches)
+            # First, because a search that is loaded in between would go without the product and stay cached.
             self._learn()
+            announce_changes(self.product_ids, self.category_paths, unplaced=self.unplaced, searches=self.searches)
 
     def _learn(self) -> None:
         try:
-            learn_products(self.product_ids)
+            learn_products(self.worded)
         except CatalogUnavailable as error:
-            logger.warning("Search does not know the words of %d products yet (%s).", len(self.product_ids), error)
+            logger.warning("Search does not know the words of %d products yet (%s).", len(self.worded), error)
 
     def lag_ms(self) -> float:
         """Return the milliseconds since the oldest write."""

@@ -16,6 +16,8 @@ MAX_TOTAL = 10_000
 """Results are counted up to this many; no cursor of ours says more."""
 _MAX_SEEN = 50
 _PLACE_LIMITS = (9, 10_000, 9, 20)
+NUMBERED = 5
+"""Phases from this one on are walked through by the numbers of products, and ``key`` is such a number."""
 _ID = re.compile(r"^[0-9a-f]{24}$")
 
 
@@ -69,7 +71,7 @@ def decode_cursor(text: str, *, sort: str) -> Cursor:
             and all(isinstance(item, str) and _ID.match(item) for item in seen)
             and len(place) == len(_PLACE_LIMITS)
             and all(_is_number(number, limit) for number, limit in zip(place, _PLACE_LIMITS, strict=True))
-            and (seen or place[1])
+            and (seen or place[1] or place[0] >= NUMBERED)
         ):
             if stored_sort != sort:
                 raise InvalidParameter("after", "This page belongs to another sort order; start again without it.")

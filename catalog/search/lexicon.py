@@ -41,11 +41,6 @@ class SynonymRule:
     targets: tuple[tuple[str, ...], ...]
 
 
-def pair_key(left: str, right: str) -> str:
-    """Return the key of a pair of words, whatever their order."""
-    return "+".join(sorted((left, right)))
-
-
 class Lexicon(Protocol):
     """Where words are looked up."""
 

@@ -7,7 +7,7 @@ ones before it match, and leaves those out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -63,12 +63,14 @@ class Phase:
         filter: what it matches.
         hint: the index that serves it.
         most: an upper limit of the products that it has to examine; ``None`` where it is not known.
+        cut: whether it matches the first results only.
     """
 
     name: PhaseName
     filter: dict[str, Any]
     hint: str
     most: int | None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,22 +170,26 @@ def plan_phases(meaning: Interpretation, narrowing: Narrowing, frequencies: Freq
     Args:
         frequencies: of all terms of the meaning and of the filters.
     """
+    everything = plan_everything(meaning, narrowing, frequencies)
+    if is_short(everything, meaning):
+        return (everything,)
     words, groups = _wanted(meaning)
     wide = _wide(words, groups, narrowing, frequencies)
-    phases = [wide]
-    fits = meaning.measured and wide.most is not None and wide.most <= WINDOW
-    if not fits:
-        strong = _strong(words, groups, narrowing, frequencies)
-        phases = [strong, _without(wide, strong)]
-        head = meaning.wants[meaning.head] if meaning.head >= 0 else None
-        if head is not None and meaning.measured and (strong.most or 0) > WINDOW:
-            kinds = tuple(kind_term(term) for term in head.terms)
-            kind = _strong((*words, *kinds), groups, narrowing, frequencies, name=PhaseName.KIND)
-            phases = [kind, _without(strong, kind), _without(wide, strong)]
-    synonyms = _synonyms(meaning, narrowing)
-    if synonyms is not None:
-        phases.append(_without(synonyms, wide))
+    strong = _strong(words, groups, narrowing, frequencies)
+    phases = [strong, _without(wide, strong)]
+    head = meaning.wants[meaning.head] if meaning.head >= 0 else None
+    if head is not None and meaning.measured and (strong.most or 0) > WINDOW:
+        kinds = tuple(kind_term(term) for term in head.terms)
+        kind = _strong((*words, *kinds), groups, narrowing, frequencies, name=PhaseName.KIND)
+        phases = [kind, _without(strong, kind), _without(wide, strong)]
+    if everything.name is PhaseName.SYNONYMS:
+        phases.append(_without(everything, wide))
     return tuple(phases)
+
+
+def is_short(everything: Phase, meaning: Interpretation) -> bool:
+    """Tell whether all results of a query, and all that has to be looked at for them, fit into one window."""
+    return meaning.measured and everything.most is not None and everything.most <= WINDOW
 
 
 def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any]:
@@ -201,21 +207,38 @@ def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any
     return rest
 
 
-def among(phase: Phase, identifiers: Sequence[str]) -> Phase:
-    """Return ``phase`` restricted to some products, which are looked up by their ids."""
-    wanted = {"$in": [ObjectId(identifier) for identifier in identifiers]}
-    return Phase(phase.name, {**phase.filter, "_id": wanted}, BY_ID, len(identifiers))
+def among(phase: Phase, identifiers: Iterable[str], *, cut: bool = False) -> Phase:
+    """Return ``phase`` restricted to some products, which are looked up by their ids.
 
-
-def words_of_all(meaning: Interpretation) -> tuple[str, ...]:
-    """Return the terms that every result without synonyms has."""
-    return tuple(term for want in meaning.wants if not want.alternatives and not _is_group(want) for term in want.terms)
+    Args:
+        cut: whether there are more results than these.
+    """
+    wanted = [ObjectId(identifier) for identifier in identifiers]
+    return Phase(phase.name, {**phase.filter, "_id": {"$in": wanted}}, BY_ID, len(wanted), cut)
 
 
 def plan_everything(meaning: Interpretation, narrowing: Narrowing, frequencies: Frequencies) -> Phase:
-    """Return the one query that matches all results of all phases, for counting."""
-    synonyms = _synonyms(meaning, narrowing)
-    return synonyms if synonyms is not None else _wide(*_wanted(meaning), narrowing, frequencies)
+    """Return the one query that matches all results of all phases."""
+    varied = [want for want in meaning.wants if want.alternatives or _is_group(want)]
+    needed = tuple(dict.fromkeys(term for want in meaning.wants if want not in varied for term in want.terms))
+    phase = _wide(needed, (), narrowing, frequencies)
+    match = dict(phase.filter)
+    if varied:
+        if "words" not in match and phase.hint == "words_popularity":
+            # A condition that every product with one of the options meets gives the index something to walk along.
+            leader = max(varied, key=lambda want: want.rarity)
+            match["words"] = {"$in": sorted({option[0] for option in (leader.terms, *leader.alternatives)})}
+        match["$and"] = [*match.get("$and", []), *map(_any_option, varied)]
+    has_synonyms = any(not _is_group(want) for want in varied)
+    name = PhaseName.SYNONYMS if has_synonyms else PhaseName.ANYWHERE
+    return Phase(name, match, phase.hint, phase.most)
+
+
+def _any_option(want: Want) -> dict[str, Any]:
+    options = (want.terms, *want.alternatives)
+    if all(len(option) == 1 for option in options):
+        return {"words": {"$in": [option[0] for option in options]}}
+    return {"$or": [{"words": _all_of(list(option))} for option in options]}
 
 
 def _wanted(meaning: Interpretation) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -273,25 +296,6 @@ def _wide(
         hint="terms_popularity" if by_filter else "words_popularity",
         most=_fewest([fewest_word, fewest_filter]),
     )
-
-
-def _synonyms(meaning: Interpretation, narrowing: Narrowing) -> Phase | None:
-    """Return the query in which each word may also be one of its synonyms, if any word has some."""
-    if not any(want.alternatives and not _is_group(want) for want in meaning.wants):
-        return None
-    clauses: list[dict[str, Any]] = []
-    for want in sorted(meaning.wants, key=lambda want: -want.rarity):
-        options = (want.terms, *want.alternatives)
-        if all(len(option) == 1 for option in options):
-            clauses.append({"words": {"$in": [option[0] for option in options]}})
-        else:
-            clauses.append({"$or": [{"words": _all_of(list(option))} for option in options]})
-    match = _match(terms=narrowing.terms, narrowing=narrowing, frequencies={}, needs_terms=False)
-    # A condition that every product with one of the options meets gives the index something to walk along.
-    leader = max(meaning.wants, key=lambda want: want.rarity)
-    match["words"] = {"$in": sorted({option[0] for option in (leader.terms, *leader.alternatives)})}
-    match["$and"] = [*match.get("$and", []), *clauses]
-    return Phase(PhaseName.SYNONYMS, match, "words_popularity", None)
 
 
 def _without(phase: Phase, earlier: Phase) -> Phase:

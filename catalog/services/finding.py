@@ -7,31 +7,33 @@ from dataclasses import replace
 
 from cachelayer.trace import span
 from catalog import candidates
-from catalog.candidates import Place, Window
+from catalog.candidates import FACET_SAMPLE, Place, Window
 from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
-from catalog.search.cursor import Cursor
+from catalog.search.cursor import NUMBERED, Cursor
 from catalog.search.facets import FacetRow, Facets
 from catalog.search.interpretation import Interpretation, interpret, without_least_telling
 from catalog.search.plan import (
     WINDOW,
     Narrowing,
     Phase,
-    among,
+    is_short,
     narrowing_of,
     plan_everything,
     plan_phases,
-    words_of_all,
 )
 from catalog.search.ranking import Candidate, Ranking, terms_of
 from catalog.search.request import PAGE_SIZE, SearchRequest, Sort
 from catalog.services.faceting import facets_of
 from catalog.services.found import NOTHING, Choice, Page, Result
+from catalog.services.numbered import Numbered, gather
 from catalog.services.walking import walk
 from catalog.vocabulary.store import lexicon
 
 MAX_DROPPED = 6
 """So many words are left out, one after the other, until something is found."""
+RELATED = 100
+"""So many products with some of the words are ranked, for each word left out, where few have all."""
 
 
 def find_page(request: SearchRequest, *, with_facets: bool = True) -> Page:
@@ -74,10 +76,17 @@ def _choices(meanings: Sequence[Interpretation], narrowing: Narrowing) -> Iterat
     """
     for number, meaning in enumerate(meanings):
         yield _choice(meaning, number, narrowing)
-    if narrowing != Narrowing() and candidates.any_match(_choice(meanings[0], 0, Narrowing()).everything):
+    if narrowing != Narrowing() and _is_any(_choice(meanings[0], 0, Narrowing())):
         return
     for meaning in _shortened(meanings[0]):
         yield _choice(meaning, 0, narrowing)
+
+
+def _is_any(choice: Choice) -> bool:
+    results = _numbered(choice)
+    if results is not None:
+        return any(results.sets) or bool(results.recent.ids)
+    return candidates.any_match(choice.everything)
 
 
 def _shortened(meaning: Interpretation) -> Iterator[Interpretation]:
@@ -103,11 +112,30 @@ def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choic
     frequencies = dict(lexicon.stats(wanted)) if meaning.measured else {}
     phases = plan_phases(meaning, narrowing, frequencies)
     everything = plan_everything(meaning, narrowing, frequencies)
-    known = lexicon.seldom_together((*words_of_all(meaning), *narrowing.terms)) if meaning.measured else None
-    if known is not None:
-        everything = among(everything, known)
-        phases = (everything,)
-    return Choice(meaning=meaning, number=number, phases=phases, everything=everything, frequencies=frequencies)
+    return Choice(
+        meaning=meaning,
+        number=number,
+        phases=phases,
+        everything=everything,
+        frequencies=frequencies,
+        narrowing=narrowing,
+        is_short=is_short(everything, meaning),
+    )
+
+
+def _numbered(choice: Choice, start: Place | None = None) -> Numbered | None:
+    """Return all results of a choice; ``None`` where walking to them is as short or the only way."""
+    if choice.is_short or not choice.meaning.measured:
+        return None
+    return gather(choice.meaning, choice.narrowing, choice.everything, start=start)
+
+
+def _window(choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int) -> Window:
+    if all_results is not None and (start == Place() or start.phase >= NUMBERED):
+        return all_results.window(start, terms=terms, size=size)
+    if start.phase >= len(choice.phases):
+        return Window((), None, complete=True)
+    return candidates.find_window(choice.phases, terms=terms, start=start, size=size)
 
 
 def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:
@@ -115,11 +143,8 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     after = request.after
     start = Place(after.phase, after.key, after.seen) if after is not None else Place()
     offset = after.offset if after is not None else 0
-    if start.phase >= len(choice.phases):
-        return replace(NOTHING, meaning=choice.meaning)
-    window = candidates.find_window(
-        choice.phases, everything=choice.everything, terms=terms_of(choice.meaning), start=start, size=WINDOW
-    )
+    all_results = _numbered(choice, start)
+    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW)
     ranking = Ranking(choice.meaning)
     with span("rank"):
         best = ranking.ranked(window.candidates)[offset : offset + request.limit]
@@ -128,7 +153,7 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
         raise CatalogUnavailable("The search took too long.")
     if not best:
         return replace(NOTHING, meaning=choice.meaning)
-    total, exact = _total(request, choice, window)
+    total, exact = _total(request, choice, window, all_results)
     related = _related(request, choice, ranking, best) if after is None and window.end is None else []
     page = Page(
         meaning=choice.meaning,
@@ -165,9 +190,7 @@ def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Seq
         if len(found) >= missing:
             break
         fewer = _choice(meaning, choice.number, narrowing_of(request))
-        window = candidates.find_window(
-            fewer.phases, everything=fewer.everything, terms=terms, start=Place(), size=WINDOW
-        )
+        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED)
         fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
         seen.update(candidate.id for candidate in fresh)
         found += ranking.ranked(fresh)[: missing - len(found)]
@@ -197,18 +220,23 @@ def _next_place(
     )
 
 
-def _total(request: SearchRequest, choice: Choice, window: Window) -> tuple[int, bool]:
+def _total(request: SearchRequest, choice: Choice, window: Window, all_results: Numbered | None) -> tuple[int, bool]:
     if request.after is not None:
         return request.after.total, request.after.total_relation == "eq"
     if window.end is None:
         return len(window.candidates), window.complete
+    if all_results is not None:
+        value, exact = all_results.total()
+        return max(value, len(window.candidates) + 1), exact
     count = candidates.count_matches(choice.everything)
     return max(count.value, len(window.candidates) + 1), count.exact
 
 
 def _facets(request: SearchRequest, choice: Choice, window: Window) -> Facets:
     def matched(wanted: SearchRequest) -> Phase:
-        return _choice(choice.meaning, choice.number, narrowing_of(wanted)).everything
+        wider = _choice(choice.meaning, choice.number, narrowing_of(wanted))
+        results = _numbered(wider)
+        return results.first(FACET_SAMPLE) if results is not None else wider.everything
 
     is_all = window.end is None and window.complete
     return facets_of(request, matched, rows=[_row(row) for row in window.candidates] if is_all else None)

@@ -9,7 +9,7 @@ from catalog.search.cursor import Cursor
 from catalog.search.facets import Facets
 from catalog.search.interpretation import Interpretation
 from catalog.search.lexicon import TermStats
-from catalog.search.plan import Phase
+from catalog.search.plan import Narrowing, Phase
 from catalog.search.ranking import Score
 
 
@@ -53,10 +53,16 @@ NOTHING = Page(None, (), 0, exact=True, next_page=None, facets=None)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One meaning of a query: the how manyeth it is, how many words it lacks, and its plan."""
+    """One meaning of a query: the how manyeth it is, how many words it lacks, and its plan.
+
+    Attributes:
+        is_short: whether all results are known to be few, so that they are best walked to.
+    """
 
     meaning: Interpretation
     number: int
     phases: tuple[Phase, ...]
     everything: Phase
     frequencies: dict[str, TermStats]
+    narrowing: Narrowing
+    is_short: bool

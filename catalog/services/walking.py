@@ -8,10 +8,11 @@ from catalog.documents import to_product
 from catalog.search.cursor import Cursor
 from catalog.search.facets import Facets
 from catalog.search.index_keys import ANY_TERM
-from catalog.search.plan import Phase, PhaseName, SearchPlan, narrowing_of, plan_everything, plan_walk
+from catalog.search.plan import Phase, PhaseName, SearchPlan, is_short, narrowing_of, plan_everything, plan_walk
 from catalog.search.request import SearchRequest
 from catalog.services.faceting import facets_of
 from catalog.services.found import Choice, Page, Result
+from catalog.services.numbered import Numbered, gather
 
 
 def walk(request: SearchRequest, choice: Choice | None, *, with_facets: bool = True) -> Page:
@@ -27,7 +28,8 @@ def walk(request: SearchRequest, choice: Choice | None, *, with_facets: bool = T
     words = [term for want in choice.meaning.wants for term in want.terms] if choice else []
     plan = plan_walk(request, words, choice.frequencies if choice else {})
     matched = choice.everything if choice else _phase_of(plan)
-    few = candidates.find_few(matched, plan) if choice or plan.checks_price_late else None
+    results = _numbered(request, choice, matched)
+    few = _few(matched, plan, results) if choice or plan.checks_price_late or results is not None else None
     if few is None:
         matched = _phase_of(plan)
         found = candidates.find_keys(plan, limit=request.limit + 1)
@@ -36,7 +38,7 @@ def walk(request: SearchRequest, choice: Choice | None, *, with_facets: bool = T
     shown, has_more = found[: request.limit], len(found) > request.limit
     documents = candidates.find_by_ids([key.id for key in shown])
     counts = with_facets and request.after is None and bool(shown)
-    total, exact = _total(request, matched, few, shown=len(shown), has_more=has_more)
+    total, exact = _total(request, matched, few, results, shown=len(shown), has_more=has_more)
     return Page(
         meaning=choice.meaning if choice else None,
         results=tuple(Result(to_product(documents[key.id])) for key in shown if key.id in documents),
@@ -47,11 +49,37 @@ def walk(request: SearchRequest, choice: Choice | None, *, with_facets: bool = T
     )
 
 
+def _numbered(request: SearchRequest, choice: Choice | None, everything: Phase) -> Numbered | None:
+    """Return all results where a walk to them may be a long one: with words, or several filters."""
+    if choice is not None:
+        if choice.is_short or not choice.meaning.measured:
+            return None
+        return gather(choice.meaning, choice.narrowing, everything)
+    narrowing = narrowing_of(request)
+    filters = len(narrowing.terms) + len(narrowing.groups) + len(narrowing.conditions)
+    return gather(None, narrowing, everything) if filters > 1 else None
+
+
+def _few(matched: Phase, plan: SearchPlan, results: Numbered | None) -> list[Key] | None:
+    """Return all results in the order of ``plan``; ``None`` where they are many."""
+    if results is None:
+        return candidates.find_few(matched, plan)
+    chosen = results.first(candidates.FEW)
+    return None if chosen.cut else candidates.find_few(chosen, plan)
+
+
 def _facets(request: SearchRequest, choice: Choice | None, words: list[str], *, is_few: bool) -> Facets:
     def matched(wanted: SearchRequest) -> Phase:
-        if choice is not None and is_few:
-            return plan_everything(choice.meaning, narrowing_of(wanted), choice.frequencies)
-        return _phase_of(plan_walk(wanted, words, choice.frequencies if choice else {}))
+        narrowing = narrowing_of(wanted)
+        if choice is None:
+            phase = _phase_of(plan_walk(wanted))
+            results = _numbered(wanted, None, phase)
+            return results.first(candidates.FACET_SAMPLE) if results is not None else phase
+        phase = plan_everything(choice.meaning, narrowing, choice.frequencies)
+        results = None if is_short(phase, choice.meaning) else gather(choice.meaning, narrowing, phase)
+        if results is not None:
+            return results.first(candidates.FACET_SAMPLE, strong_only=not is_few)
+        return phase if is_few else _phase_of(plan_walk(wanted, words, choice.frequencies))
 
     return facets_of(request, matched)
 
@@ -72,7 +100,13 @@ def _from_place(request: SearchRequest, few: list[Key], plan: SearchPlan) -> lis
 
 
 def _total(
-    request: SearchRequest, matched: Phase, few: list[Key] | None, *, shown: int, has_more: bool
+    request: SearchRequest,
+    matched: Phase,
+    few: list[Key] | None,
+    results: Numbered | None,
+    *,
+    shown: int,
+    has_more: bool,
 ) -> tuple[int, bool]:
     if request.after is not None:
         return request.after.total, request.after.total_relation == "eq"
@@ -80,6 +114,9 @@ def _total(
         return len(few), True
     if not has_more:
         return shown, True
+    if results is not None:
+        value, is_exact = results.total(strong_only=True)
+        return max(value, shown + 1), is_exact
     count = candidates.count_matches(matched)
     return max(count.value, shown + 1), count.exact
 

@@ -24,7 +24,8 @@ from catalog.progress import Progress
 from catalog.search.analysis import ANALYZER_VERSION, STOP_WORDS, folded, term_of, tokens
 from catalog.search.index_keys import kind_words
 from catalog.search.spelling import can_be_misspelt, deletions_of_known
-from catalog.vocabulary.pairs import frequent_words
+from catalog.vocabulary.numbering import build_postings
+from catalog.vocabulary.recent import begin_anew
 from catalog.vocabulary.store import BUILD, MAX_PREFIX, MIN_PREFIX, STATE, TERMS, VOCABULARY, lexicon
 from catalog.vocabulary.synonyms import ensure_default_synonyms
 
@@ -105,13 +106,8 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
         progress.update(done)
     progress.end()
     _store(database, counts, progress)
-    frequent = frequent_words(counts.everywhere, counts.strong)
-    # Until the pairs are there, no word counts as frequent, so no search relies on pairs of other words.
-    database[STATE].update_one({"_id": VOCABULARY}, {"$set": {"frequent": []}})
-    if frequent:
-        from catalog.vocabulary.pair_counting import build_pairs
-
-        build_pairs(database, frequent, progress)
+    numbered_from = datetime.now(UTC)
+    postings = build_postings(database, progress)
     database[STATE].update_one(
         {"_id": VOCABULARY},
         {
@@ -121,11 +117,12 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
                 "terms": len(counts.everywhere | counts.strong),
                 "built_at": started,
                 "analyzer": ANALYZER_VERSION,
-                "frequent": frequent,
+                "postings": postings,
             }
         },
         upsert=True,
     )
+    begin_anew(database, since=numbered_from)
     database[BUILD].drop()
     ensure_default_synonyms(database)
     lexicon.forget()

@@ -19,7 +19,7 @@ from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
 from catalog.search.index_keys import kind_words
 from catalog.vocabulary.building import TEXTS, build_vocabulary, forms_of, term_document
-from catalog.vocabulary.pairs import learn_pairs
+from catalog.vocabulary.recent import KEPT, remember
 from catalog.vocabulary.store import STATE, TERMS, VOCABULARY, lexicon
 
 SMALL = 100_000
@@ -27,7 +27,7 @@ SMALL = 100_000
 MOST_DRIFT = 0.02
 """Share of changed products from which a large catalogue is counted anew."""
 _BATCH = 500
-_LEARNT = {**TEXTS, "words": 1, "terms": 1, "category": 1}
+_LEARNT = {**TEXTS, **KEPT, "category": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,10 @@ def refresh_vocabulary(database: mongo.Documents, progress: Progress | None = No
 
 
 def _learn_changed(database: mongo.Documents) -> None:
-    """Learn the words and pairs of all products that have changed since the last count."""
-    state = lexicon.state()
-    changed = database[PRODUCTS].find({"updated_at": {"$gt": state.built_at}, "active": True}, _LEARNT)
+    """Learn the words of all products that have changed since the last count."""
+    changed = database[PRODUCTS].find({"updated_at": {"$gt": lexicon.state().built_at}, "active": True}, _LEARNT)
     while batch := list(islice(changed, _BATCH)):
-        learn_pairs(database, batch, state.frequent)
+        remember(database, batch)
         learn(database, batch)
 
 
@@ -87,11 +86,12 @@ def learn_products(product_ids: Sequence[str]) -> int:
         CatalogUnavailable: MongoDB does not answer.
     """
     wanted = [ObjectId(identifier) for identifier in product_ids if ObjectId.is_valid(identifier)]
-    if not lexicon.products:
+    if not wanted or not lexicon.products:
         return 0
     with mongo.reading() as database:
         documents = list(database[PRODUCTS].find({"_id": {"$in": wanted}, "active": True}, _LEARNT))
-        learn_pairs(database, documents, lexicon.state().frequent)
+        found = {document["_id"] for document in documents}
+        remember(database, documents, gone=[identifier for identifier in wanted if identifier not in found])
         return learn(database, documents)
 
 

@@ -10,22 +10,22 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import combinations
 from typing import Any, TypeVar
 
 from cachetools import TTLCache
 
 from catalog import mongo
-from catalog.search.lexicon import SynonymRule, TermStats, pair_key
+from catalog.search.lexicon import SynonymRule, TermStats
 from catalog.search.spelling import Spelling, best_spellings, deletions_of_typed
+from catalog.vocabulary.postings import POSTINGS, PostingsState, postings_state
+from catalog.vocabulary.recent import RECENT
 from catalog.vocabulary.synonyms import SYNONYMS, rules_of
 
 TERMS = "search_terms"
 STATE = "search_state"
 VOCABULARY = "vocabulary"
 BUILD = "search_build"
-PAIRS = "search_pairs"
-SEARCH_COLLECTIONS = (TERMS, STATE, BUILD, PAIRS, SYNONYMS)
+SEARCH_COLLECTIONS = (TERMS, STATE, BUILD, POSTINGS, RECENT, SYNONYMS)
 T = TypeVar("T")
 _KEPT_TERMS = 20_000
 _KEPT_SECONDS = 60.0
@@ -46,14 +46,14 @@ class VocabularyState:
         terms: distinct terms.
         built_at: when the count began.
         analyzer: version of the analysis that made the terms.
-        frequent: words that so many products have that they are counted in pairs.
+        postings: the lists of products by term; ``None`` where they have not been made.
     """
 
     products: int = 0
     terms: int = 0
     built_at: datetime | None = None
     analyzer: int = 0
-    frequent: frozenset[str] = frozenset()
+    postings: PostingsState | None = None
 
 
 class MongoLexicon:
@@ -125,22 +125,6 @@ class MongoLexicon:
         held = set(terms)
         return [rule for rule in rules if held.issuperset(rule.source)]
 
-    def seldom_together(self, words: Collection[str]) -> tuple[str, ...] | None:
-        """Return the ids of the products that have those two of ``words`` that meet least.
-
-        ``None`` where no two of them are known to meet seldom; nothing where two never meet.
-        """
-        frequent = sorted(self.state().frequent.intersection(words))
-        keys = [pair_key(left, right) for left, right in combinations(frequent, 2)]
-        if not keys:
-            return None
-        with mongo.reading() as database:
-            found = {row["_id"]: row for row in database[PAIRS].find({"_id": {"$in": keys}})}
-        if len(found) < len(keys):
-            return ()
-        lists = [row["ids"] for row in found.values() if row["complete"]]
-        return tuple(str(identifier) for identifier in min(lists, key=len)) if lists else None
-
     def forget(self) -> None:
         """Drop what was looked up, because the stored vocabulary has changed."""
         with self._lock:
@@ -178,7 +162,7 @@ def _read_state() -> VocabularyState:
         terms=stored["terms"],
         built_at=stored["built_at"],
         analyzer=stored["analyzer"],
-        frequent=frozenset(stored["frequent"]),
+        postings=postings_state(stored.get("postings")),
     )
 
 

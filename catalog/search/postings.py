@@ -1,0 +1,170 @@
+"""Lists of the products that have a term, as compressed sets of numbers, and what can be asked of them.
+
+Products are numbered in the static order, the most popular first, so the smallest numbers of a set are its likeliest
+products. The sets are Roaring bitmaps (Chambi, Lemire, Kaser and Godin, 2016): what is common to several of them is
+found in microseconds, however many products each of them has.
+"""
+
+from __future__ import annotations
+
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+from pyroaring import BitMap
+
+from catalog.search.index_keys import TIE_BITS, kind_term
+from catalog.search.interpretation import Interpretation, Origin, Want
+from catalog.search.plan import Narrowing
+
+CHUNK = 2**18
+"""So many products are numbered in one piece; a search that finds enough in the first one reads no other."""
+PRICE_LIMITS = (0, *(step * 10**power for power in range(12) for step in (1, 2, 5)))
+"""Prices in minor units at which a band of prices begins: the round numbers that facets use."""
+STARS = (1, 2, 3, 4, 5)
+WORDS, TERMS = "words", "terms"
+
+Option = tuple[str, ...]
+"""Keys of lists that a product has to be in together."""
+Clause = tuple[Option, ...]
+"""Of several options a product needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a product has to be in, for a phase of a search.
+
+    Attributes:
+        clauses: all of them have to be met.
+        is_rough: whether more products meet them than match, because a limit of prices lies within a band.
+    """
+
+    clauses: tuple[Clause, ...]
+    is_rough: bool = False
+
+    def needed(self) -> set[str]:
+        """Return the keys of all lists that are needed."""
+        return {key for clause in self.clauses for option in clause for key in option}
+
+
+def word_key(word: str) -> str:
+    """Return the key of the products that have ``word`` in any field."""
+    return f"{WORDS}/{word}"
+
+
+def term_key(term: str) -> str:
+    """Return the key of the products that have ``term`` in name, brand, type or category, or as a filter."""
+    return f"{TERMS}/{term}"
+
+
+def rating_key(stars: int) -> str:
+    """Return the key of the products that are rated with so many stars or better."""
+    return f"rating/{stars}"
+
+
+def price_key(band: int) -> str:
+    """Return the key of the products whose price lies in a band."""
+    return f"price/{band}"
+
+
+def price_band(price: int) -> int:
+    """Return the number of the band that a price in minor units lies in."""
+    return bisect_right(PRICE_LIMITS, price) - 1
+
+
+def keys_of(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys of all lists that a stored product is in."""
+    yield from map(word_key, document["words"])
+    yield from map(term_key, document["terms"])
+    yield price_key(price_band(document["price"]))
+    for stars in STARS:
+        if document["rating"] >= stars:
+            yield rating_key(stars)
+
+
+def wanted_phases(meaning: Interpretation | None, narrowing: Narrowing) -> tuple[Wanted, ...]:
+    """Return what products need, phase by phase; each phase takes in all that the ones before it do.
+
+    Without words there is one phase.
+    """
+    filters = _filters(narrowing)
+    rough = _is_rough(narrowing)
+    if meaning is None:
+        return (Wanted(filters, rough),)
+    strong = tuple(_clause(want, key=term_key) for want in meaning.wants)
+    anywhere = tuple(_clause(want, key=word_key) for want in meaning.wants)
+    phases = [(*strong, *filters), (*anywhere, *filters)]
+    if meaning.head >= 0:
+        kinds: Option = tuple(term_key(kind_term(term)) for term in meaning.wants[meaning.head].terms)
+        phases.insert(0, (*strong, (kinds,), *filters))
+    if any(want.alternatives and want.origin is not Origin.COMPLETED for want in meaning.wants):
+        phases.append((*(_clause(want, key=word_key, synonyms=True) for want in meaning.wants), *filters))
+    return tuple(Wanted(clauses, rough) for clauses in phases)
+
+
+def evaluate(wanted: Wanted, lists: Mapping[str, BitMap]) -> BitMap:
+    """Return the products that meet all clauses; a key that is not among ``lists`` has no products."""
+    nothing = BitMap()
+
+    def of_option(option: Option) -> BitMap:
+        found = sorted((lists.get(key, nothing) for key in option), key=len)
+        return reduce(and_, found) if found else nothing
+
+    clauses = sorted((reduce(or_, map(of_option, clause)) for clause in wanted.clauses), key=len)
+    return reduce(and_, clauses) if clauses else nothing
+
+
+def apart(sets: Iterable[BitMap]) -> list[BitMap]:
+    """Return each set without what the ones before it hold."""
+    seen = BitMap()
+    found = []
+    for one in sets:
+        found.append(one - seen)
+        seen |= one
+    return found
+
+
+def bucket_of(key: str, buckets: int) -> int:
+    """Return the number of the bucket that a short list is kept in together with others."""
+    return zlib.crc32(key.encode()) % buckets
+
+
+def _clause(want: Want, *, key: Callable[[str], str], synonyms: bool = False) -> Clause:
+    others = want.alternatives if synonyms or want.origin is Origin.COMPLETED else ()
+    return tuple(tuple(map(key, option)) for option in (want.terms, *others))
+
+
+def _filters(narrowing: Narrowing) -> tuple[Clause, ...]:
+    clauses: list[Clause] = [((term_key(term),),) for term in narrowing.terms]
+    clauses += [tuple((term_key(term),) for term in group) for group in narrowing.groups]
+    if "order.rating" in narrowing.conditions:
+        bound = int(narrowing.conditions["order.rating"]["$gte"])
+        clauses.append(((rating_key((bound >> TIE_BITS >> 24) // 100),),))
+    bounds = _price_bounds(narrowing)
+    if bounds is not None:
+        low, high = bounds
+        clauses.append(tuple((price_key(band),) for band in range(price_band(low), price_band(high) + 1)))
+    return tuple(clauses)
+
+
+def _price_bounds(narrowing: Narrowing) -> tuple[int, int] | None:
+    """Return the range of prices asked for in minor units, both ends included."""
+    stored = narrowing.conditions.get("order.price")
+    if stored is None:
+        return None
+    low = int(stored.get("$gte", 0)) >> TIE_BITS
+    high = int(stored["$lte"]) >> TIE_BITS if "$lte" in stored else PRICE_LIMITS[-1]
+    return low, high
+
+
+def _is_rough(narrowing: Narrowing) -> bool:
+    bounds = _price_bounds(narrowing)
+    if bounds is None:
+        return False
+    low, high = bounds
+    is_open = high >= PRICE_LIMITS[-1]
+    return low not in PRICE_LIMITS or not (is_open or high + 1 in PRICE_LIMITS)

@@ -1,0 +1,148 @@
+"""Results as sets of numbered products: what common words have in common, found without a walk to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from pyroaring import BitMap
+
+from cachelayer.trace import span
+from catalog import candidates, mongo
+from catalog.candidates import Place, Window
+from catalog.search.cursor import NUMBERED
+from catalog.search.interpretation import Interpretation
+from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
+from catalog.search.postings import Wanted, apart, evaluate, wanted_phases
+from catalog.search.ranking import Candidate
+from catalog.vocabulary.postings import PostingsGone, PostingsState, read_ids, read_lists
+from catalog.vocabulary.recent import Recent, find_recent
+from catalog.vocabulary.store import lexicon
+
+_ROUNDS = 3
+"""So many times products are looked up for one window, where many of them turn out not to match."""
+_TRIES = 2
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """All results of a search.
+
+    Attributes:
+        everything: the query that checks each of them, because products may have changed since they were numbered.
+        sets: numbers by phase, each without those of the phases before.
+        complete: whether all products were looked at, and not only the most popular ones.
+        is_rough: whether some of them may not match.
+        strong: how many of ``sets`` hold products with all words in name, brand, type or category.
+        recent: changed products, which may match too.
+    """
+
+    state: PostingsState
+    everything: Phase
+    sets: tuple[BitMap, ...]
+    complete: bool
+    is_rough: bool
+    strong: int
+    recent: Recent
+
+    def total(self, *, strong_only: bool = False) -> tuple[int, bool]:
+        """Return the number of results, and whether it is exact; if not, there are at least so many."""
+        count = sum(map(len, self.sets[: self.strong if strong_only else None]))
+        if count > TOTAL_CAP or not self.complete:
+            return min(count, TOTAL_CAP), False
+        if self.recent.changed or self.is_rough:
+            return max(count - self.recent.changed, 0) if not self.is_rough else 0, False
+        return count, True
+
+    def first(self, limit: int, *, strong_only: bool = False) -> Phase:
+        """Return the query that matches the first ``limit`` results, in their static order within each phase."""
+        sets = self.sets[: self.strong if strong_only else None]
+        numbers = list(islice(chain.from_iterable(sets), limit + 1))
+        ids = read_ids(self.state, numbers[:limit]).values()
+        return among(self.everything, {*ids, *self.recent.ids}, cut=len(numbers) > limit)
+
+    def _from(self, start: Place) -> Iterator[tuple[int, int]]:
+        begun = start.phase - NUMBERED if start.phase >= NUMBERED else 0
+        for phase in range(begun, len(self.sets)):
+            first = start.key + 1 if start.phase == NUMBERED + phase else 0
+            for number in self.sets[phase].iter_equal_or_larger(first):
+                yield phase, number
+
+    def window(self, start: Place, *, terms: Sequence[str], size: int) -> Window:
+        """Return the next ``size`` candidates from ``start`` on; see :func:`catalog.candidates.find_window`."""
+        pending = self._from(start)
+        recent = set(self.recent.ids)
+        changed: list[Candidate] = []
+        found: list[Candidate] = []
+        taken: list[tuple[int, int]] = []
+        deadline = candidates.deadline()
+        try:
+            if start == Place() and recent:
+                # Where the numbered lists have them as well, they are left out there.
+                changed = candidates.find_among(among(self.everything, recent), terms=terms, deadline=deadline)
+            for _ in range(_ROUNDS):
+                batch = list(islice(pending, size - len(found)))
+                if not batch:
+                    break
+                taken += batch
+                ids = read_ids(self.state, [number for _, number in batch])
+                wanted = among(self.everything, set(ids.values()) - recent)
+                found += candidates.find_among(wanted, terms=terms, deadline=deadline)
+                if len(found) >= size:
+                    break
+        except mongo.OutOfTime:
+            return Window((*changed, *found), None, complete=False)
+        more = next(pending, None)
+        if more is None:
+            return Window((*changed, *found), None, complete=self.recent.complete)
+        phase, number = taken[-1] if taken else (more[0], more[1] - 1)
+        return Window((*changed, *found), Place(NUMBERED + phase, number), complete=True)
+
+
+def gather(
+    meaning: Interpretation | None, narrowing: Narrowing, everything: Phase, *, start: Place | None = None
+) -> Numbered | None:
+    """Find all results of a search; ``None`` where the products are not numbered.
+
+    The most popular products are looked at first; where they give enough, the others are not read.
+
+    Args:
+        start: where the window begins that is wanted.
+    """
+    phases = wanted_phases(meaning, narrowing)
+    for _ in range(_TRIES):
+        state = lexicon.state().postings
+        if state is None:
+            return None
+        try:
+            with span("intersect"):
+                sets, complete = _sets(state, phases, start or Place())
+        except PostingsGone:
+            lexicon.forget()
+            continue
+        strong = len(phases) if meaning is None else 2 if meaning.head >= 0 else 1
+        return Numbered(state, everything, tuple(sets), complete, phases[0].is_rough, strong, find_recent(everything))
+    logger.warning("The numbered lists of products are gone; searching without them.")
+    return None
+
+
+def _sets(state: PostingsState, phases: tuple[Wanted, ...], start: Place) -> tuple[list[BitMap], bool]:
+    keys = {key for phase in phases for key in phase.needed()}
+    lists = read_lists(state, keys, [0])
+    sets = apart(evaluate(phase, lists) for phase in phases)
+    if state.chunks == 1 or _is_enough(sets, start):
+        return sets, state.chunks == 1
+    rest = read_lists(state, keys, range(1, state.chunks), begun=lists)
+    return apart(evaluate(phase, rest) for phase in phases), True
+
+
+def _is_enough(sets: list[BitMap], start: Place) -> bool:
+    """Tell whether the first piece fills the window and the largest total that is told."""
+    phase = max(start.phase - NUMBERED, 0)
+    after = start.key if start.phase >= NUMBERED else -1
+    # What follows in the same phase but in later pieces comes before the next phase.
+    ahead = len(sets[phase]) - (sets[phase].rank(after) if after >= 0 else 0) if phase < len(sets) else 0
+    return ahead > WINDOW and sum(map(len, sets)) > TOTAL_CAP

@@ -1,0 +1,176 @@
+"""Results of common words come from numbered lists: the same as a walk finds, and as new as the products."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from catalog.indexes import PRODUCTS
+from catalog.search.cursor import decode_cursor
+from catalog.search.interpretation import interpret
+from catalog.search.plan import narrowing_of
+from catalog.search.request import SearchRequest, Sort
+from catalog.services.editing import change_product, create_product, deactivate_product
+from catalog.services.finding import _choice, _numbered, find_page
+from catalog.services.numbered import gather
+from catalog.services.search import search_products
+from catalog.tests.factories import draft, store
+from catalog.vocabulary.building import build_vocabulary
+from catalog.vocabulary.postings import POSTINGS
+from catalog.vocabulary.recent import begin_anew
+from catalog.vocabulary.store import lexicon
+
+COLOURS = ("Red", "Blue", "Green", "Black")
+KINDS = ("Mouse", "Keyboard", "Laptop", "Notebook", "Wireless mouse")
+BRANDS = ("Logitech", "Razer", "Sony")
+PATHS = (("Accessories", "Mice"), ("Gaming", "Mice"), ("Office", "Keyboards"))
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every search one of many results, over several pieces."""
+    monkeypatch.setattr("catalog.search.plan.WINDOW", 0)
+    monkeypatch.setattr("catalog.services.finding.WINDOW", 40)
+    monkeypatch.setattr("catalog.services.numbered.WINDOW", 40)
+    monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", 64)
+
+
+@pytest.fixture
+def catalogue(products_db: Any) -> Any:
+    chance = random.Random(5)
+    store(
+        *(
+            draft(
+                f"SKU-{number}",
+                name=f"{chance.choice(COLOURS)} {chance.choice(KINDS)} {number}",
+                product_type=chance.choice(KINDS),
+                brand=chance.choice(BRANDS),
+                category_path=chance.choice(PATHS),
+                description=f"For a {chance.choice(KINDS)} in {chance.choice(COLOURS)}",
+                price=chance.choice((499, 500, 999, 1000, 1250, 2000, 5000)),
+                rating=float(chance.randint(0, 5)),
+                popularity=chance.randrange(1_000),
+                stock=chance.randrange(2),
+            )
+            for number in range(160)
+        )
+    )
+    build_vocabulary(products_db)
+    return products_db
+
+
+def request_of(chance: random.Random) -> SearchRequest:
+    words = [*COLOURS, *KINDS, "logitech", "keyb", "keybord", "laptop"]
+    filters: list[dict[str, Any]] = [
+        {"brand": "sony"},
+        {"brand": "razer,sony"},
+        {"category": "gaming"},
+        {"in_stock": True},
+        {"min_rating": chance.randint(1, 5)},
+        {"min_price": chance.choice((500, 700)), "max_price": chance.choice((999, 1250, 1999))},
+    ]
+    request = SearchRequest(query=" ".join(chance.sample(words, chance.randint(1, 3))).lower())
+    for chosen in chance.sample(filters, chance.randint(0, 3)):
+        request = replace(request, **chosen)
+    return request
+
+
+def test_numbered_lists_hold_exactly_what_a_query_on_the_products_finds(catalogue: Any) -> None:
+    chance = random.Random(11)
+    found_any = 0
+    for _ in range(150):
+        request = request_of(chance)
+        for meaning in interpret(request.query, lexicon):
+            choice = _choice(meaning, 0, narrowing_of(request))
+            results = _numbered(choice)
+            assert results is not None
+            listed = {row["_id"] for row in catalogue[PRODUCTS].find(results.first(1_000).filter, {"_id": 1})}
+            true = {row["_id"] for row in catalogue[PRODUCTS].find(choice.everything.filter, {"_id": 1})}
+            assert listed == true, request
+            total, exact = results.total()
+            assert (total, exact) == (len(true), True) if not results.is_rough else total <= len(true)
+            found_any += bool(true)
+    assert found_any > 50
+
+
+def test_filters_without_words_are_counted_from_the_lists(catalogue: Any) -> None:
+    request = SearchRequest(brand="razer,sony", category="gaming", in_stock=True)
+    page = search_products(request=request).value
+    wanted = {"brand": {"$in": ["Razer", "Sony"]}, "category_path": "Gaming", "stock": {"$gt": 0}}
+    assert (page["total"], page["total_relation"]) == (catalogue[PRODUCTS].count_documents(wanted), "eq")
+
+
+@pytest.mark.parametrize("sort", [Sort.RELEVANCE, Sort.PRICE_ASC])
+@pytest.mark.parametrize("cap", [30, 10_000])
+def test_paging_shows_every_result_once(catalogue: Any, monkeypatch: pytest.MonkeyPatch, sort: Sort, cap: int) -> None:
+    monkeypatch.setattr("catalog.services.numbered.TOTAL_CAP", cap)
+    request, shown = SearchRequest(query="red", sort=sort), list[str]()
+    while True:
+        page = search_products(request=request).value
+        assert page["total_relation"] == ("gte" if cap == 30 and sort is Sort.RELEVANCE else "eq")
+        shown += [product["sku"] for product in page["data"]]
+        if page["next"] is None:
+            break
+        request = replace(request, after=decode_cursor(page["next"], sort=sort.value))
+    true = {row["sku"] for row in catalogue[PRODUCTS].find({"words": "red"}, {"sku": 1})}
+    assert len(shown) == len(set(shown))
+    assert set(shown) == true
+
+
+def test_products_that_changed_since_are_found_by_what_they_have_now(catalogue: Any) -> None:
+    identifier = create_product(draft=draft("NEW", name="Purple Mouse", product_type="Mouse")).product.id
+    page = search_products(request=SearchRequest(query="purple mouse")).value
+    assert [product["sku"] for product in page["data"][: page["matching_all"]]] == ["NEW"]
+    renamed = search_products(request=SearchRequest(query="mouse logitech")).value
+    assert renamed["total_relation"] == "gte", "it is not known which of the numbered products have changed"
+    change_product(
+        product_id=identifier, expected_version=1, changes={"name": "Purple Trackball", "product_type": "Ball"}
+    )
+    assert find_page(SearchRequest(query="purple trackball")).total == 1
+    meaning = find_page(SearchRequest(query="purple mouse")).meaning
+    assert meaning is not None
+    assert meaning.dropped
+    deactivate_product(product_id=identifier, expected_version=2)
+    assert find_page(SearchRequest(query="purple")).total == 0
+
+
+def test_a_changed_product_is_shown_once_whatever_the_page(catalogue: Any) -> None:
+    stored = catalogue[PRODUCTS].find_one({"words": "red"}, sort=[("order.popularity", 1)])
+    change_product(product_id=str(stored["_id"]), expected_version=1, changes={"description": "A red one"})
+    request, shown = SearchRequest(query="red"), list[str]()
+    while True:
+        page = find_page(request)
+        shown += [result.product.id for result in page.results]
+        if page.next_page is None:
+            break
+        request = replace(request, after=page.next_page)
+    assert shown.count(str(stored["_id"])) == 1
+    assert len(shown) == len(set(shown)) == catalogue[PRODUCTS].count_documents({"words": "red"})
+
+
+def test_what_changed_while_products_were_numbered_is_kept(catalogue: Any) -> None:
+    new = create_product(draft=draft("NEW", name="Purple Mouse")).product
+    begin_anew(catalogue, since=new.updated_at)
+    assert search_products(request=SearchRequest(query="purple mouse")).value["matching_all"] == 1
+
+
+def test_a_search_that_meets_a_new_numbering_uses_it(catalogue: Any) -> None:
+    request = SearchRequest(query="red mouse")
+    before = {result.product.id for result in find_page(request).results}
+    known = lexicon.state()
+    build_vocabulary(catalogue)
+    lexicon._few["state"] = known
+    assert {result.product.id for result in find_page(request).results} == before
+
+
+def test_without_lists_search_walks_to_the_products(catalogue: Any) -> None:
+    request = SearchRequest(query="red mouse")
+    before = {result.product.id for result in find_page(request).results}
+    catalogue[POSTINGS].drop()
+    meaning = interpret(request.query, lexicon)[0]
+    choice = _choice(meaning, 0, narrowing_of(request))
+    assert gather(meaning, choice.narrowing, choice.everything) is None
+    assert {result.product.id for result in find_page(request).results} == before

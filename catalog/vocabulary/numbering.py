@@ -1,0 +1,98 @@
+"""Number all products by popularity and store, for each term, the numbers of those that have it.
+
+The walk takes the products piece by piece, so its memory does not grow with the catalogue.
+"""
+
+from __future__ import annotations
+
+import secrets
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+from bson import Binary, ObjectId
+from pyroaring import BitMap
+
+from catalog import mongo
+from catalog.indexes import PRODUCTS
+from catalog.progress import Progress
+from catalog.search.index_keys import ANY_TERM
+from catalog.search.postings import CHUNK, bucket_of, keys_of
+from catalog.vocabulary.postings import BLOCK, POSTINGS, block_id, bucket_id, list_id
+
+_LONG = 200
+"""Lists of so many products have a document of their own."""
+_IN_BUCKET = 1_500
+"""About so many numbers are kept in a document of short lists."""
+_INSERTS = 1_000
+_SHOWN = 5_000
+_READ = {"words": 1, "terms": 1, "price": 1, "rating": 1}
+
+
+def build_postings(database: mongo.Documents, progress: Progress) -> dict[str, Any]:
+    """Number the products and put the lists in the place of the former ones; return what tells of this build."""
+    build = secrets.token_hex(4)
+    fresh = database[f"{POSTINGS}_next"]
+    fresh.drop()
+    database.create_collection(fresh.name)
+    total = max(database[PRODUCTS].estimated_document_count(), 1)
+    progress.begin("Lists of products", total, shows_rate=True)
+    cursor = database[PRODUCTS].find({"terms": ANY_TERM}, _READ).hint("terms_popularity")
+    documents = iter(cursor.sort([("order.popularity", -1)]).batch_size(2_000))
+    buckets: list[int] = []
+    done = 0
+    while True:
+        lists: defaultdict[str, array[int]] = defaultdict(_numbers)
+        identifiers: list[ObjectId] = []
+        for number, document in enumerate(islice(documents, CHUNK), start=done):
+            identifiers.append(document["_id"])
+            for key in keys_of(document):
+                lists[key].append(number)
+            if number % _SHOWN == 0:
+                progress.update(number)
+        if not identifiers and buckets:
+            break
+        _insert(fresh, _block_documents(build, done // BLOCK, identifiers))
+        short = sum(len(numbers) for numbers in lists.values() if len(numbers) < _LONG)
+        buckets.append(short // _IN_BUCKET + 1)
+        _insert(fresh, _list_documents(build, len(buckets) - 1, lists, buckets[-1]))
+        done += len(identifiers)
+        progress.update(done)
+        if len(identifiers) < CHUNK:
+            break
+    fresh.rename(POSTINGS, dropTarget=True)
+    progress.end()
+    return {"build": build, "products": done, "buckets": buckets}
+
+
+def _numbers() -> array[int]:
+    return array("I")
+
+
+def _block_documents(build: str, first: int, identifiers: list[ObjectId]) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(identifiers), BLOCK):
+        packed = b"".join(identifier.binary for identifier in identifiers[start : start + BLOCK])
+        yield {"_id": block_id(build, first + start // BLOCK), "ids": Binary(packed)}
+
+
+def _list_documents(
+    build: str, chunk: int, lists: defaultdict[str, array[int]], buckets: int
+) -> Iterator[dict[str, Any]]:
+    short: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
+    for key, numbers in lists.items():
+        if len(numbers) < _LONG:
+            short[bucket_of(key, buckets)][key] = numbers.tolist()
+            continue
+        compressed = BitMap(numbers)
+        compressed.run_optimize()
+        yield {"_id": list_id(build, chunk, key), "list": Binary(compressed.serialize())}
+    for bucket, held in short.items():
+        yield {"_id": bucket_id(build, chunk, bucket), "lists": Binary(orjson.dumps(held))}
+
+
+def _insert(collection: Any, documents: Iterator[dict[str, Any]]) -> None:
+    while batch := list(islice(documents, _INSERTS)):
+        collection.insert_many(batch, ordered=False)

@@ -1,0 +1,127 @@
+"""The lists of products by term, as they are stored: read by key, a bounded number of small documents at a time.
+
+A document holds the list of one term within one piece of the numbered products, or, where lists are short, many of
+them together. ``ids`` documents tell which products the numbers stand for. All keys begin with the name of the build,
+so a search that meets a change of builds finds nothing rather than something wrong, and asks anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from bson import ObjectId
+from pyroaring import BitMap
+
+from catalog import mongo
+from catalog.search.index_keys import ANY_TERM
+from catalog.search.postings import bucket_of, term_key
+
+POSTINGS = "search_postings"
+BLOCK = 64
+"""So many ids are kept together."""
+ID_BYTES = 12
+_ALWAYS = term_key(ANY_TERM)
+"""A list that every build has in its first piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostingsState:
+    """A finished build.
+
+    Attributes:
+        build: its name.
+        products: how many are numbered.
+        buckets: by piece, how many documents hold the short lists.
+    """
+
+    build: str
+    products: int
+    buckets: tuple[int, ...]
+
+    @property
+    def chunks(self) -> int:
+        """Number of pieces."""
+        return len(self.buckets)
+
+
+def postings_state(stored: Mapping[str, Any] | None) -> PostingsState | None:
+    """Read the stored form of a build; ``None`` where there is none."""
+    if not stored:
+        return None
+    return PostingsState(stored["build"], stored["products"], tuple(stored["buckets"]))
+
+
+def list_id(build: str, chunk: int, key: str) -> str:
+    """Return the id of the document that holds a long list."""
+    return f"{build}/{chunk}/{key}"
+
+
+def bucket_id(build: str, chunk: int, bucket: int) -> str:
+    """Return the id of a document that holds short lists."""
+    return f"{build}/{chunk}#{bucket}"
+
+
+def block_id(build: str, block: int) -> str:
+    """Return the id of the document that holds the ids of :data:`BLOCK` products."""
+    return f"{build}/ids/{block}"
+
+
+class PostingsGone(LookupError):
+    """The build has been replaced since its name was read."""
+
+
+def read_lists(
+    state: PostingsState, keys: Collection[str], chunks: Iterable[int], *, begun: Mapping[str, BitMap] | None = None
+) -> dict[str, BitMap]:
+    """Return the lists of ``keys`` within some pieces; a key without products is left out.
+
+    Args:
+        begun: the lists of other pieces, to go on with.
+
+    Raises:
+        PostingsGone: another build has taken the place of this one.
+    """
+    places: dict[str, tuple[str, ...]] = {}
+    for chunk in chunks:
+        by_bucket: dict[int, list[str]] = {}
+        for key in {*keys, _ALWAYS}:
+            places[list_id(state.build, chunk, key)] = (key,)
+            by_bucket.setdefault(bucket_of(key, state.buckets[chunk]), []).append(key)
+        for bucket, together in by_bucket.items():
+            places[bucket_id(state.build, chunk, bucket)] = tuple(together)
+    parts: dict[str, list[BitMap]] = {key: [one] for key, one in (begun or {}).items()}
+    with mongo.reading() as database:
+        for row in database[POSTINGS].find({"_id": {"$in": list(places)}}):
+            held = places[row["_id"]]
+            if "list" in row:
+                parts.setdefault(held[0], []).append(BitMap.deserialize(row["list"]))
+                continue
+            short = orjson.loads(row["lists"])
+            for key in held:
+                if key in short:
+                    parts.setdefault(key, []).append(BitMap(short[key]))
+    if _ALWAYS not in parts:
+        raise PostingsGone(state.build)
+    return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in parts.items()}
+
+
+def read_ids(state: PostingsState, numbers: Collection[int]) -> dict[int, str]:
+    """Return the ids of numbered products.
+
+    Raises:
+        PostingsGone: another build has taken the place of this one.
+    """
+    blocks = {block_id(state.build, number // BLOCK): number // BLOCK for number in numbers}
+    with mongo.reading() as database:
+        rows = list(database[POSTINGS].find({"_id": {"$in": list(blocks)}}))
+    if len(rows) < len(blocks):
+        raise PostingsGone(state.build)
+    packed = {blocks[row["_id"]]: row["ids"] for row in rows}
+    found = {}
+    for number in numbers:
+        block, place = divmod(number, BLOCK)
+        found[number] = str(ObjectId(packed[block][place * ID_BYTES : (place + 1) * ID_BYTES]))
+    return found
