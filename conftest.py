@@ -119,7 +119,9 @@ def empty_caches() -> None:
 def products_db() -> Any:
     """An empty catalogue with its validator and indexes."""
     from catalog import mongo
+    from catalog.curations import CURATIONS, forget_known
     from catalog.indexes import CATEGORIES, PRODUCTS, ensure_collections, ensure_indexes
+    from catalog.staff_log import STAFF_CHANGES
     from catalog.vocabulary.store import SEARCH_COLLECTIONS, lexicon
 
     database = mongo.command_database()
@@ -128,11 +130,12 @@ def products_db() -> Any:
         database[PRODUCTS].drop()
     ensure_collections(database)
     ensure_indexes(database)
-    for name in (PRODUCTS, CATEGORIES):
+    for name in (PRODUCTS, CATEGORIES, CURATIONS, STAFF_CHANGES):
         database[name].delete_many({})
     for name in SEARCH_COLLECTIONS:
         database[name].drop()
     lexicon.forget()
+    forget_known()
     return database
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "Loaded",
     "clear_local",
     "engine_state",
+    "generation_of",
     "get_or_load",
     "get_or_load_many",
     "invalidate",
@@ -114,6 +115,15 @@ def invalidate(*keys: str, tags: Iterable[str] = ()) -> bool:
 def invalidate_everything() -> bool:
     """Make every value unfit to be served; for when it is not known what has changed."""
     return bus.announce(tags=(EVERYTHING,))
+
+
+def generation_of(tag: str) -> int | None:
+    """Return a number that changes as soon as this process learns that ``tag`` has moved on.
+
+    ``None`` while invalidations do not reach this process, so that nothing may be kept for long.
+    """
+    bus.ensure_started()
+    return bus.generation(tag) if bus.is_connected else None
 
 
 def clear_local() -> None:

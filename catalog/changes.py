@@ -19,12 +19,17 @@ ANY_PRODUCT = "products"
 """Carried by what any change may concern: lists over the whole catalogue, and searches that found nothing."""
 CATEGORY_TREE = "categories"
 """Carried by lists of categories."""
+CURATIONS_TAG = "curations"
+"""Moved on by every change of pins and hides; what a process keeps of them is old then."""
+SYNONYMS_TAG = "synonyms"
+"""Moved on by every change of synonyms."""
 UNPLACED = "products:unplaced"
 """Carried by every search: moved on by changes of products whose category is not known, such as deleted ones."""
 
 _BUCKETS = 4096
 """Words share this many tags, so that every process keeps few generations, however large the vocabulary."""
 _BEGINNINGS = 1024
+_CURATION_BUCKETS = 1024
 _SEARCHED = ("terms", "words")
 
 products_changed = Signal()
@@ -118,6 +123,21 @@ def announce_changes(
     told = invalidate(*(product_cache_key(product_id) for product_id in product_ids), tags=sorted(tags))
     products_changed.send(sender=None, product_ids=list(product_ids))
     return told
+
+
+def curation_tag(key: str) -> str:
+    """Return the tag of searches that pins and hides under ``key`` decide about."""
+    return f"curation:{crc32(key.encode()) % _CURATION_BUCKETS}"
+
+
+def announce_curation(key: str) -> bool:
+    """Tell all caches that pins and hides of a query have changed; return whether Redis heard it."""
+    return invalidate(tags=(CURATIONS_TAG, curation_tag(key)))
+
+
+def announce_synonyms(words: Iterable[str]) -> bool:
+    """Tell all caches that words mean others, or no longer do; return whether Redis heard it."""
+    return invalidate(tags=sorted({SYNONYMS_TAG, *search_tags(words, narrowed=False)}))
 
 
 def announce_category_tree() -> bool:

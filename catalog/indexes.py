@@ -10,6 +10,7 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from catalog.documents import VALIDATOR
+from catalog.staff_log import STAFF_CHANGES
 
 PRODUCTS = "products"
 CATEGORIES = "categories"
@@ -45,6 +46,7 @@ INDEXES = (
         "what editors took down, the last first",
         only={"active": False},
     ),
+    Index(STAFF_CHANGES, "subject_at", (("subject", 1), ("key", 1), ("at", -1)), "the last changes of one document"),
     Index(CATEGORIES, "parent_count", (("parent", 1), ("product_count", -1)), "children of a category, largest first"),
     Index(
         CATEGORIES,

@@ -26,7 +26,7 @@ def insert_product(document: ProductDocument) -> bool:
     Raises:
         NotAcknowledged: MongoDB did not answer in time.
     """
-    with _writing() as database:
+    with writing() as database:
         try:
             database[PRODUCTS].insert_one(dict(document))
         except DuplicateKeyError:
@@ -42,7 +42,7 @@ def update_product(product_id: str, *, expected_version: int, fields: dict[str, 
     Raises:
         NotAcknowledged: MongoDB did not answer in time.
     """
-    with _writing() as database:
+    with writing() as database:
         result = database[PRODUCTS].update_one(
             {"_id": ObjectId(product_id), "version": expected_version}, {"$set": fields}
         )
@@ -87,7 +87,7 @@ def move_category_count(*, before: CategoryPath | None, after: CategoryPath | No
         if left.get(key, path) != path or key not in left
     ]
     if writes:
-        with _writing() as database:
+        with writing() as database:
             try:
                 database[CATEGORIES].bulk_write(writes)
             except BulkWriteError as error:
@@ -100,7 +100,8 @@ def _levels(path: CategoryPath | None) -> dict[str, tuple[str, ...]]:
 
 
 @contextmanager
-def _writing() -> Iterator[mongo.Documents]:
+def writing() -> Iterator[mongo.Documents]:
+    """Give the database for a request's writes; raise :class:`NotAcknowledged` where it is not known what was done."""
     try:
         with mongo.reading() as database:
             yield database

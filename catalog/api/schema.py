@@ -142,6 +142,7 @@ class WhySerializer(serializers.Serializer[Any]):
     score = serializers.FloatField()
     words = WhyWordSerializer(many=True)
     parts = serializers.DictField(child=serializers.FloatField())
+    pinned = serializers.BooleanField(help_text="Whether the shop has put it there, whatever its score")
 
 
 class FoundProductSerializer(ProductSerializer):

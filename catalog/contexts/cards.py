@@ -107,14 +107,14 @@ _BY = {
 
 def _why(why: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the reasons for a result's place in words, each with its points."""
-    lines = []
+    lines = ["pinned by the shop"] if why.get("pinned") else []
     for word in why["words"]:
         if word["field"] is None:
             lines.append(f"“{word['word']}” is missing")
             continue
         lines.append(f"“{word['word']}” in its {word['field']}{_BY[word['by']]}: {word['points']:.1f}")
     lines += [f"{name}: {points:+.1f}" for name, points in why["parts"].items() if name != "words" and round(points, 1)]
-    return (*lines, f"score: {why['score']:.1f}")
+    return (*lines, f"score: {why['score']:.1f}") if why["words"] else tuple(lines)
 
 
 def picture_of(product: ProductJSON) -> Picture:

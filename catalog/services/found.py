@@ -19,11 +19,13 @@ class Result:
 
     Attributes:
         has_all: whether it has all words of the query.
+        pinned: whether staff has put it there.
     """
 
     product: Product
     score: Score | None = None
     has_all: bool = True
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

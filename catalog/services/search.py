@@ -13,7 +13,7 @@ from catalog.search.facets import Facets, FacetValue
 from catalog.search.index_keys import brand_term
 from catalog.search.ranking import Score, terms_of
 from catalog.search.request import SearchRequest, Sort
-from catalog.services.finding import find_page
+from catalog.services.curating import CuratedPage, find_curated_page
 from catalog.services.found import Page, Result
 
 
@@ -61,11 +61,16 @@ class WhyWordJSON(TypedDict):
 
 
 class WhyJSON(TypedDict):
-    """Why a product is where it is among the results; ``parts`` add up to ``score``."""
+    """Why a product is where it is among the results; ``parts`` add up to ``score``.
+
+    Attributes:
+        pinned: whether the shop has put it there, whatever its score.
+    """
 
     score: float
     words: list[WhyWordJSON]
     parts: dict[str, float]
+    pinned: bool
 
 
 class ExplainedProductJSON(ProductJSON):
@@ -81,6 +86,7 @@ class SearchJSON(TypedDict):
         corrected_query: what was searched for instead of what was typed.
         dropped_words: words that were left out, because nothing has them together with the others.
         matching_all: how many of ``data``, from its beginning, have all words; the others have some of them.
+            What the shop has pinned is among the former.
         complete: whether everything was looked at within the time that a search may take.
     """
 
@@ -102,12 +108,13 @@ def search_products(*, request: SearchRequest) -> Cached:
     Raises:
         CatalogUnavailable: the page is not cached and MongoDB does not answer.
     """
-    return get_or_load(request.cache_key(), "search", lambda: _tagged(request, find_page(request)))
+    return get_or_load(request.cache_key(), "search", lambda: _tagged(request, find_curated_page(request)))
 
 
-def _tagged(request: SearchRequest, page: Page) -> Loaded:
+def _tagged(request: SearchRequest, curated: CuratedPage) -> Loaded:
     """Name what the page depends on: the categories of what it shows, and the words that a product may gain."""
-    tags = {UNPLACED, *(category_tag(result.product.category_path) for result in page.results)}
+    page = curated.page
+    tags = {UNPLACED, *curated.tags, *(category_tag(result.product.category_path) for result in page.results)}
     words = set(indexed_terms(request.query))
     if page.meaning is not None:
         words.update(terms_of(page.meaning))
@@ -143,10 +150,10 @@ def _json(page: Page) -> SearchJSON:
 def _product(result: Result) -> ProductJSON:
     if result.score is None:
         return product_json(result.product)
-    return ExplainedProductJSON(**product_json(result.product), why=_why(result.score))
+    return ExplainedProductJSON(**product_json(result.product), why=_why(result.score, pinned=result.pinned))
 
 
-def _why(score: Score) -> WhyJSON:
+def _why(score: Score, *, pinned: bool) -> WhyJSON:
     return WhyJSON(
         score=round(score.total, 3),
         words=[
@@ -160,6 +167,7 @@ def _why(score: Score) -> WhyJSON:
             for one in score.evidence
         ],
         parts={name: round(points, 3) for name, points in score.parts},
+        pinned=pinned,
     )
 
 

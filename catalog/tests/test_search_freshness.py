@@ -16,8 +16,8 @@ from catalog.documents import to_document
 from catalog.indexes import PRODUCTS
 from catalog.search.request import SearchRequest, Sort
 from catalog.services import search as searching
+from catalog.services.curating import find_curated_page
 from catalog.services.editing import change_product, create_product
-from catalog.services.finding import find_page
 from catalog.services.search import search_products
 from catalog.tests.factories import NOW, draft, store
 from catalog.tests.test_watching import Watching, wait_for
@@ -147,13 +147,13 @@ def test_whatever_is_edited_a_page_that_changes_carries_a_tag_that_moves(product
         for order in (Sort.RELEVANCE, Sort.PRICE_ASC)
     ]
     identifiers = store(*(draft(f"SKU-{number}", **some()) for number in range(12)))
-    pages = [searching._tagged(request, find_page(request)) for request in requests]
+    pages = [searching._tagged(request, find_curated_page(request)) for request in requests]
     changed = 0
     for _ in range(40):
         moved.clear()
         edit(chance.choice(identifiers), **{name: value for name, value in some().items() if chance.random() < 0.4})
         for number, request in enumerate(requests):
-            page = searching._tagged(request, find_page(request))
+            page = searching._tagged(request, find_curated_page(request))
             if page.value != pages[number].value:
                 changed += 1
                 assert moved & set(pages[number].tags), f"{request} changed and would have stayed"

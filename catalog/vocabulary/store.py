@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from cachetools import TTLCache
 
+from cachelayer.engine import generation_of
 from catalog import mongo
+from catalog.changes import SYNONYMS_TAG
 from catalog.search.lexicon import SynonymRule, TermStats
 from catalog.search.spelling import Spelling, best_spellings, deletions_of_typed
 from catalog.vocabulary.postings import POSTINGS, PostingsState, postings_state
@@ -33,7 +35,7 @@ _STATE_SECONDS = 10.0
 _MAX_SIMILAR = 300
 _SPELLINGS = 4
 _COMPLETIONS = 8
-_MAX_SYNONYMS = 2_000
+MAX_SYNONYMS = 2_000
 _PLAIN = {"_id": 1, "strong": 1, "everywhere": 1, "kind": 1, "form": 1}
 
 
@@ -121,7 +123,8 @@ class MongoLexicon:
         return [_stats(document) for document in documents]
 
     def synonyms(self, terms: Sequence[str]) -> Sequence[SynonymRule]:
-        rules = self._kept("synonyms", _read_synonyms)
+        # Under the number of their last change, so that no search is cached with rules that are old.
+        rules = self._kept(f"synonyms {generation_of(SYNONYMS_TAG)}", _read_synonyms)
         held = set(terms)
         return [rule for rule in rules if held.issuperset(rule.source)]
 
@@ -168,7 +171,7 @@ def _read_state() -> VocabularyState:
 
 def _read_synonyms() -> tuple[SynonymRule, ...]:
     with mongo.reading() as database:
-        return tuple(rule for document in database[SYNONYMS].find().limit(_MAX_SYNONYMS) for rule in rules_of(document))
+        return tuple(rule for document in database[SYNONYMS].find().limit(MAX_SYNONYMS) for rule in rules_of(document))
 
 
 def _stats(document: Mapping[str, Any]) -> TermStats:
