@@ -51,7 +51,9 @@ def plan_of(told: Mapping[str, Any]) -> Plan:
                 break
     stats = told.get("executionStats", {})
     stages = list(_stages(stats.get("executionStages", {})))
-    indexes = dict.fromkeys(stage["indexName"] for stage in stages if "indexName" in stage)
+    # IDHACK is the short way over the index of _id, which MongoDB does not name in it.
+    named = ("_id_" if stage.get("stage") == "IDHACK" else stage.get("indexName") for stage in stages)
+    indexes = dict.fromkeys(name for name in named if name)
     return Plan(
         examined=int(stats.get("totalDocsExamined", -1)),
         keys=int(stats.get("totalKeysExamined", -1)),

@@ -262,10 +262,15 @@ def commanding() -> Iterator[Documents]:
         raise CatalogUnavailable(_reason(error)) from error
 
 
-def probe() -> None:
-    """Ask MongoDB for a sign of life, past the circuit breaker, and close the circuit when there is one."""
+def probe(*purposes: Purpose) -> None:
+    """Ask MongoDB for a sign of life, past the circuit breaker, and close the circuit when there is one.
+
+    Args:
+        purposes: of the clients to ask with, each of which has to find a server for itself; by default that of pages.
+    """
     try:
-        database().command("ping")
+        for purpose in purposes or (Purpose.PAGE,):
+            _client(purpose).get_database(settings.MONGO_DB).command("ping")
     except (PyMongoError, CatalogUnavailable) as error:
         raise ProbeFailed(_reason(error)) from error
     breaker.record_success()

@@ -122,7 +122,7 @@ class Overview:
         covers_all: whether all workers' requests are shown, rather than this one's.
         scope: the same in words.
         verdict: state of the whole service in words; ``status`` names its look.
-        generated: whether any request of the window was made by a replay.
+        generated: how many requests of the window were generated, in words; empty for none.
     """
 
     status: str
@@ -140,7 +140,7 @@ class Overview:
     scale: tuple[GridLine, ...]
     topology: Topology
     requests: tuple[RequestRow, ...]
-    generated: bool
+    generated: str
 
 
 def window_tabs(chosen: str) -> tuple[WindowTab, ...]:
@@ -182,8 +182,15 @@ def build_overview(
         scale=scale_lines(decades),
         topology=build_topology(samples, health, gateway, descriptions),
         requests=tuple(request_row(sample, now) for sample in samples[:_TABLE_ROWS]),
-        generated=bool(window.sums.get("generated")),
+        generated=_generated_text(window),
     )
+
+
+def _generated_text(window: Window) -> str:
+    count, total = window.sums.get("generated", 0), window.all.total
+    if not count:
+        return ""
+    return "All requests" if count >= total else f"{count:,} of {total:,} requests"
 
 
 def _figures(window: Window) -> tuple[Figure, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from cachelayer.server.state import RedisNode
-from cachelayer.web.presentation import format_ms
+from cachelayer.web.presentation import format_long
 from catalog.cluster.replication import Member, ReplicaSet
 from catalog.cluster.routing import Route, route_of
 from catalog.mongo import reading, within
@@ -21,6 +21,7 @@ from speedscale.cluster.verdict import ClusterState, read_cluster
 
 _KEEP_SECONDS = 3.0
 _BADGES = {"healthy": "healthy", "degraded": "degraded", "down": "unhealthy"}
+_REDIS_KINDS = {"single": "one server"}
 _KINDS = {"data": "replica set", "config": "config servers", "shard": "shard"}
 
 
@@ -100,7 +101,11 @@ def build_cluster_page() -> ClusterPage:
     redis = state.redis
     groups = [_set_group(found) for found in state.mongodb.sets]
     if redis.nodes:
-        aside = f"{redis.sentinels} Sentinels answer, {redis.quorum} must agree" if redis.sentinels else redis.kind
+        aside = (
+            f"{redis.sentinels} Sentinels answer, {redis.quorum} must agree"
+            if redis.sentinels
+            else _REDIS_KINDS.get(redis.kind, redis.kind)
+        )
         groups.append(ServerGroup("Redis", aside, tuple(_redis_row(node) for node in redis.nodes)))
     return ClusterPage(
         badge=_BADGES[state.verdict.value],
@@ -110,14 +115,27 @@ def build_cluster_page() -> ClusterPage:
         groups=tuple(groups),
         shares=_shares(state),
         balancer="" if sharding is None else f"balancer {sharding.balancer}{', at work' if sharding.balancing else ''}",
-        application=f"{redis.application_processes} web processes on {redis.application_hosts} hosts follow the "
-        "invalidations.",
+        application=_application(redis.application_processes, redis.application_hosts),
     )
+
+
+def _application(processes: int, hosts: int) -> str:
+    follow = "follows" if processes == 1 else "follow"
+    return f"{_counted(processes, 'process', 'processes')} on {_counted(hosts, 'host')} {follow} the invalidations."
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _took(milliseconds: int) -> str:
+    # MongoDB tells whole milliseconds.
+    return f"{milliseconds:,} ms" if milliseconds else "less than 1 ms"
 
 
 def _set_group(found: ReplicaSet) -> ServerGroup:
     version = _KINDS.get(found.kind, found.kind)
-    oplog = "" if found.oplog_hours is None else f", oplog reaches back {found.oplog_hours:.1f} h"
+    oplog = "" if found.oplog_hours is None else f", oplog reaches back {format_long(found.oplog_hours * 3600)}"
     return ServerGroup(
         f"MongoDB {found.name}", version + oplog, tuple(_member_row(one) for one in found.members), found.error
     )
@@ -205,9 +223,9 @@ def _pattern(title: str, command: dict[str, Any]) -> Pattern:
         reach=route.reach.value,
         why=route.why,
         targeted=route.reach.name == "ONE",
-        took=format_ms(float(stats.get("executionTimeMillis", 0))),
-        examined=f"{int(stats.get('totalDocsExamined', 0)):,} documents, "
-        f"{int(stats.get('totalKeysExamined', 0)):,} index entries",
+        took=_took(int(stats.get("executionTimeMillis", 0))),
+        examined=f"{_counted(int(stats.get('totalDocsExamined', 0)), 'document')} and "
+        f"{_counted(int(stats.get('totalKeysExamined', 0)), 'index entry', 'index entries')}",
     )
 
 

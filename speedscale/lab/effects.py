@@ -70,7 +70,8 @@ def build_effects() -> Effects:
         facts.append(
             (f"Breaker of {server}", f"open in {opened} of {workers} workers" if opened else "closed", opened > 0)
         )
-    facts.append(("Slowest 1 %", format_ms(window.all.percentile(99)) if window.all.total else "–", False))
+    facts.append(("p99", format_ms(window.all.percentile(99)) if window.all.total else "–", False))
+    facts.append(("Generated", f"{window.sums.get('generated', 0):,} of {window.all.total:,} requests", False))
     return Effects(
         blocks=tuple(block for place, column in enumerate(columns) for block in _column(place, column, most)),
         most=most,

@@ -22,8 +22,10 @@ from django.test import RequestFactory
 
 from cachelayer import runtime
 from cachelayer.engine import invalidate
+from cachelayer.health import ProbeFailed
 from cachelayer.trace import Trace
 from cachelayer.web.middleware import GENERATED_NAME
+from catalog import mongo
 from speedscale.lab import runs
 from speedscale.lab.querylogs import hash_of
 from speedscale.lab.runs import Pair, Run
@@ -91,6 +93,7 @@ def replay(run: Run, queries: Sequence[str], *, restart_mongodb: Callable[[], No
         for start in range(0, len(queries), size):
             if restart_mongodb:
                 restart_mongodb()
+                _wait_for_mongodb(deadline)
             if not measuring.run_block(range(start, min(start + size, len(queries))), deadline):
                 break
         else:
@@ -102,6 +105,18 @@ def replay(run: Run, queries: Sequence[str], *, restart_mongodb: Callable[[], No
         run.ratio = ratio_of(run)
         runs.forget_stop(run.id)
         runs.save(run)
+
+
+def _wait_for_mongodb(deadline: float) -> None:
+    """Return once this process has found MongoDB again: looking for it is no part of a cold answer."""
+    pause = threading.Event()
+    while monotonic() < deadline:
+        try:
+            mongo.probe(mongo.Purpose.PAGE, mongo.Purpose.SEARCH)
+        except ProbeFailed:
+            pause.wait(0.05)
+        else:
+            return
 
 
 class _Measuring:

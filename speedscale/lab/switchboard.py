@@ -33,13 +33,14 @@ _COOKIE_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A button: what it does, what to watch, and which field goes with it."""
+    """A button: what it does, what to watch, and which field goes with it, in which unit."""
 
     action: str
     label: str
     watch: str
     value: str = ""
     field: str = ""
+    unit: str = ""
 
 
 SWITCHES: tuple[tuple[str, tuple[Switch, ...]], ...] = (
@@ -61,7 +62,9 @@ SWITCHES: tuple[tuple[str, tuple[Switch, ...]], ...] = (
             Switch("mongodb-resume", "Resume", "The errors end."),
             Switch("mongodb-start", "Start", "It replays its journal and is elected."),
             Switch("stepdown", "Step down", "No primary for five seconds, as at a failover."),
-            Switch("slow", "Add latency", "Misses take longer; hits do not.", value="200", field="milliseconds"),
+            Switch(
+                "slow", "Add latency", "Misses take longer; hits do not.", value="200", field="milliseconds", unit="ms"
+            ),
         ),
     ),
     (

@@ -97,7 +97,7 @@ def test_routing_is_explained_on_the_catalogues_own_products(client: Client, pro
     assert some is not None
     for reach in ("one shard", "the shards that hold these ids", "all shards"):
         assert f">{reach}<" in page
-    assert "1 documents, 1 index entries examined" in page
+    assert "1 document and 1 index entry examined" in page
 
 
 def test_routing_says_when_mongodb_is_away(client: Client) -> None:

@@ -8,6 +8,11 @@
   let places = {};
   let chosen = null;
 
+  // On a narrow screen the tabs go on beyond the edge; the one that is open is in sight.
+  const tabs = document.querySelector(".dash__tabs");
+  const open = tabs && tabs.querySelector("[aria-current]");
+  if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+
   const tell = (state) => { if (text) text.textContent = state; };
   if (toggle) {
     toggle.addEventListener("click", () => {

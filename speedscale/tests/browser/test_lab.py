@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -92,6 +94,21 @@ def test_five_hundred_queries_are_replayed_and_their_interval_is_read(
     stranger = arrive(development).open(page.url.removeprefix(development.url))
     expect(stranger.locator(".ratio-block__figure")).to_have_text(f"{ratio:.1f}×")
     expect(stranger.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+def test_cold_may_mean_that_mongodb_was_restarted(development: Site) -> None:
+    data_dir = Path(development.environment["DATA_DIR"])
+
+    def starts() -> int:
+        return (data_dir / "mongodb" / "mongod.log").read_text().count('"Waiting for connections"')
+
+    before = starts()
+    done = manage("replay", "--count", "2", "--cold", "mongodb", "--json", **development.environment)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["state"], told["pairs"], told["discarded"]) == ("done", 2, 0)
+    assert starts() == before + 2, "before each of its parts, of which two queries make two"
+    assert json.loads((data_dir / "lab" / f"{told['id']}.json").read_text())["plan"]["cold"] == "mongodb"
 
 
 def test_the_switchboard_is_for_staff(arrive: Callable[..., Visitor], development: Site) -> None:
