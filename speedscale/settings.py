@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -172,8 +173,13 @@ MONGO_POOL_SIZE = env.integer("MONGO_POOL_SIZE", 50, minimum=1, maximum=1000)
 SEARCH_BUDGET_MS = env.integer("SEARCH_BUDGET_MS", 250, minimum=5, maximum=500)
 """What MongoDB may take to find the products of one search; an answer that is cut off says so."""
 
+_PATIENT_COMMANDS = {
+    *("import_products", "reindex_search", "restore", "seed", "train_recommender", "warm_cache", "watch_catalog")
+}
 REDIS_TIMEOUT_SECONDS = env.integer("REDIS_TIMEOUT_MS", 50, minimum=5, maximum=5000) / 1000
-"""Longest wait for Redis: to connect, and for one reply."""
+"""Longest wait for Redis, to connect and for one reply; commands that no visitor waits for wait ten times as long."""
+if _PATIENT_COMMANDS & set(sys.argv[1:2]):
+    REDIS_TIMEOUT_SECONDS *= 10
 CACHES = {
     "default": cache_settings(
         REDIS_URL or "redis://127.0.0.1:6379/0", timeout_seconds=REDIS_TIMEOUT_SECONDS, key_prefix="speedscale"

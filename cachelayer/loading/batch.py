@@ -110,7 +110,7 @@ class Batch:
 
 def _read_redis(keys: Sequence[str]) -> dict[str, Stored]:
     raw = door.run(lambda client: client.mget([value_key(key) for key in keys]))
-    decoded = {key: unwrapped(value) for key, value in zip(keys, raw, strict=True)}
+    decoded = {key: unwrapped(value, key) for key, value in zip(keys, raw, strict=True)}
     return {key: stored for key, stored in decoded.items() if stored is not None}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import zstandard
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 COMPRESS_ABOVE = 4 * 1024
 """Values with more bytes of JSON than this are compressed; below, the network costs less than the work."""
 _MAX_DECOMPRESSED = 64 * 1024 * 1024
@@ -22,7 +22,7 @@ _ABSENT = b"null"
 
 
 class NotAnEnvelope(ValueError):
-    """Stored bytes are of another version, truncated, tampered with or not ours."""
+    """Stored bytes are of another version or key, truncated, tampered with or not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,13 @@ class Envelope:
         expiry = now_ms + int(seconds * 1000)
         return cls(_ABSENT, now_ms, expiry, expiry, load_ms, absent=True)
 
-    def encode(self) -> bytes:
-        """Return the bytes to store."""
+    def encode(self, key: str) -> bytes:
+        """Return the bytes to store under ``key``."""
         compressed = len(self.payload) > COMPRESS_ABOVE
         body = zstandard.ZstdCompressor(level=1).compress(self.payload) if compressed else self.payload
         header = {
             "v": SCHEMA_VERSION,
+            "key": key,
             "created": self.created_ms,
             "soft": self.soft_ms,
             "hard": self.hard_ms,
@@ -72,13 +73,19 @@ class Envelope:
         return orjson.dumps(header) + b"\n" + body
 
     @classmethod
-    def decode(cls, stored: bytes) -> Envelope:
-        """Read stored bytes; raise :class:`NotAnEnvelope` for anything that :meth:`encode` did not write."""
-        head, separator, body = stored.partition(b"\n")
+    def decode(cls, stored: Any, key: str) -> Envelope:
+        """Read what Redis answered; raise :class:`NotAnEnvelope` for anything that :meth:`encode` did not write.
+
+        The key is compared, too: a client that takes the late reply to one command for the reply to the next would
+        show one visitor what belongs to another.
+        """
         try:
+            head, separator, body = stored.partition(b"\n")
             header: dict[str, Any] = orjson.loads(head)
             if not separator or header["v"] != SCHEMA_VERSION or header["stored"] != len(body):
                 raise NotAnEnvelope("other version or truncated")
+            if header["key"] != key:
+                raise NotAnEnvelope("value of another key")
             payload = _decompressed(body, header["bytes"]) if header["zstd"] else body
             if len(payload) != header["bytes"]:
                 raise NotAnEnvelope("length differs")

@@ -150,7 +150,7 @@ class Read:
                 token, raw = leases.acquire_and_read(self._key, seconds=self._policy.lease_seconds)
             except RedisUnavailable:
                 return self._load_without_redis()
-            stored = unwrapped(raw)
+            stored = unwrapped(raw, self._key)
             if stored is not None and (usable := self.usable(stored, epoch)) is not None:
                 if token is not None:
                     leases.release(self._key, token)
@@ -195,7 +195,7 @@ class Read:
         """Load again, behind the scenes, unless another process is doing so or has done so since ``created_ms``."""
         epoch = local.epoch
         token, raw = leases.acquire_and_read(self._key, seconds=self._policy.lease_seconds)
-        stored = unwrapped(raw)
+        stored = unwrapped(raw, self._key)
         if stored is not None and self._is_newer(stored.envelope, created_ms):
             self._keep_locally(stored, epoch)
             if token is not None:
@@ -225,7 +225,7 @@ class Read:
         envelope = stored.envelope
         ttl_ms = envelope.hard_ms - now_ms()
         try:
-            accepted = ttl_ms > 0 and leases.store(self._key, token, envelope.encode(), ttl_ms=ttl_ms)
+            accepted = ttl_ms > 0 and leases.store(self._key, token, envelope.encode(self._key), ttl_ms=ttl_ms)
         except RedisUnavailable:
             return  # The answer is right all the same; the next reader loads again.
         if accepted:
@@ -256,7 +256,7 @@ def may_stand_in(stored: Stored) -> bool:
 
 def read_redis(key: str) -> Stored | None:
     """Return what Redis holds under ``key``; raise :class:`~cachelayer.server.door.RedisUnavailable`."""
-    return unwrapped(door.run(lambda client: client.get(value_key(key))))
+    return unwrapped(door.run(lambda client: client.get(value_key(key))), key)
 
 
 def _absent_or(outcome: Outcome, stored: Stored) -> tuple[Outcome, Stored]:

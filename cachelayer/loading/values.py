@@ -146,15 +146,15 @@ class Counter:
 
 
 undecodable = Counter()
-"""Stored values, read by this process, that were of another version, truncated, or not ours."""
+"""Stored values, read by this process, that were of another version or key, truncated, or not ours."""
 
 
-def unwrapped(raw: bytes | None) -> Stored | None:
-    """Return the value that Redis held, or ``None`` where it held none that can be read."""
+def unwrapped(raw: bytes | None, key: str) -> Stored | None:
+    """Return the value that Redis held under ``key``, or ``None`` where it held none that can be read."""
     if raw is None:
         return None
     try:
-        return Stored(Envelope.decode(raw))
+        return Stored(Envelope.decode(raw, key))
     except NotAnEnvelope:
         undecodable.count += 1
         return None

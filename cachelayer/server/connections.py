@@ -17,12 +17,36 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.exceptions import ClusterDownError, RedisClusterException
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 
 from cachelayer.server.addresses import Kind, RedisServers, once_more, parse_redis_url
 
 AWAY = (redis.ConnectionError, redis.TimeoutError, ClusterDownError, RedisClusterException, ConnectionInterrupted)
 """What redis-py and django-redis raise where no server answers, rather than one that refuses a command."""
+
+
+class _ClosesAfterFailure:
+    """Closes a connection whose reply did not come in time.
+
+    redis-py leaves those to Sentinels' masters open. The late reply would then be taken for that to the next command.
+    """
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """Read a reply; whatever goes wrong, the connection is closed."""
+        return super().read_response(*args, **{"disconnect_on_error": True, **options})  # type: ignore[misc]
+
+
+class _MasterConnection(_ClosesAfterFailure, SentinelManagedConnection):
+    pass
+
+
+class _MasterSSLConnection(_ClosesAfterFailure, SentinelManagedSSLConnection):
+    pass
 
 
 class _Doubts:
@@ -55,6 +79,7 @@ def connect(url: str, *, timeout_seconds: float) -> Any:
 
 
 def _sentinel_pool(servers: RedisServers, timeout_seconds: float) -> SentinelConnectionPool:
+    security = dict(servers.security())
     bounds: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         list(servers.addresses),
@@ -73,8 +98,9 @@ def _sentinel_pool(servers: RedisServers, timeout_seconds: float) -> SentinelCon
         username=servers.username,
         password=servers.password,
         retry=once_more(),
+        connection_class=_MasterSSLConnection if security.pop("ssl", False) else _MasterConnection,
         **bounds,
-        **servers.security(),
+        **security,
     )
 
 

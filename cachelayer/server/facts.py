@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis.sentinel import SentinelConnectionPool
+
 from cachelayer.describing import Description, NotDescribed, ServerNode
 from cachelayer.server import door
 from cachelayer.server.connections import is_cluster
@@ -55,5 +57,9 @@ def _describe_cluster(client: Any) -> Description:
 
 
 def _address(client: Any) -> str:
-    options = client.connection_pool.connection_kwargs
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        host, port = pool.master_address or ("", 0)
+        return f"{host}:{port}"
+    options = pool.connection_kwargs
     return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")

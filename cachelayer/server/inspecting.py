@@ -166,7 +166,7 @@ def read_key(key: str) -> KeyValue:
     kind, left, memory, value, generations = door.run(read)
     if kind == "none" or left == -2:
         raise KeyGone(key)
-    envelope = _envelope(value) if kind == "string" else None
+    envelope = _envelope(value, key) if kind == "string" else None
     text = _pretty(envelope.payload) if envelope else _text(kind, value)
     current = {tag.decode(): int(number) for tag, number in generations.items()}
     behind = [tag for tag, number in envelope.generations.items() if current.get(tag, 0) != number] if envelope else []
@@ -203,11 +203,11 @@ def expire_key(key: str) -> bool:
 
     def exchange(client: Any) -> int:
         raw = client.get(stored)
-        envelope = _envelope(raw)
+        envelope = _envelope(raw, key)
         if envelope is None:
             return 0
         stale = replace(envelope, soft_ms=min(envelope.soft_ms, int(time() * 1000)))
-        return int(client.eval(_REPLACE, 1, stored, raw, stale.encode()))
+        return int(client.eval(_REPLACE, 1, stored, raw, stale.encode(_unescaped(key))))
 
     return bool(door.run(exchange))
 
@@ -233,9 +233,9 @@ def _ask_for_value(pipeline: Any, kind: str, stored: str) -> None:
             pipeline.exists(stored)
 
 
-def _envelope(raw: bytes | None) -> Envelope | None:
+def _envelope(raw: bytes | None, key: str) -> Envelope | None:
     try:
-        return Envelope.decode(raw) if raw is not None else None
+        return Envelope.decode(raw, _unescaped(key)) if raw is not None else None
     except NotAnEnvelope:
         return None
 

@@ -313,7 +313,7 @@ def test_what_another_process_loads_is_waited_for() -> None:
     assert token
     loader = Loader("mine")
     envelope = Envelope(b'"theirs"', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0, generations={"*": 0})
-    threading.Timer(0.15, lambda: leases.store("k", token, envelope.encode(), ttl_ms=5000)).start()
+    threading.Timer(0.15, lambda: leases.store("k", token, envelope.encode("k"), ttl_ms=5000)).start()
     answer = get_or_load("k", NO_L1, loader)
     assert (answer.outcome, answer.value, loader.calls) == (Outcome.WAITED, "theirs", 0)
 
@@ -374,8 +374,9 @@ def test_after_invalidating_everything_nothing_old_is_served_unless_the_loader_f
 
 
 def damaged_envelopes() -> list[bytes]:
-    good = Envelope(b'{"a":1}', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0, generations={"*": 0}).encode()
-    long = Envelope(b'"' + b"a" * 10_000 + b'"', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0).encode()
+    short = Envelope(b'{"a":1}', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0, generations={"*": 0})
+    good = short.encode("k")
+    long = Envelope(b'"' + b"a" * 10_000 + b'"', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0).encode("k")
     flipped = bytearray(long)
     flipped[-10] ^= 0xFF
     return [
@@ -385,7 +386,8 @@ def damaged_envelopes() -> list[bytes]:
         b"[]\n{}",
         good[:-3],
         good + b" ",
-        good.replace(b'"v":2', b'"v":1'),
+        short.encode("other"),
+        good.replace(b'"v":3', b'"v":2'),
         good.replace(b'"created":0', b'"created":"yesterday"'),
         good.replace(b'"gen":{"*":0}', b'"gen":[1]'),
         good.partition(b"\n")[0],
@@ -395,14 +397,14 @@ def damaged_envelopes() -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("stored", damaged_envelopes(), ids=range(13))
+@pytest.mark.parametrize("stored", damaged_envelopes(), ids=range(14))
 def test_a_stored_value_that_is_not_ours_is_a_counted_miss_and_is_replaced(redis_client: Any, stored: bytes) -> None:
     redis_client.set(namespaced("k"), stored, ex=60)
     before = undecodable.count
     answer = get_or_load("k", POLICY, Loader("fresh"))
     assert (answer.outcome, answer.value) == (Outcome.MISS, "fresh")
     assert undecodable.count > before
-    assert Envelope.decode(redis_client.get(namespaced("k"))).payload == b'"fresh"'
+    assert Envelope.decode(redis_client.get(namespaced("k")), "k").payload == b'"fresh"'
 
 
 def test_a_foreign_data_type_under_the_key_is_bypassed(redis_client: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.core.cache import cache
 from pytest_django import Settings
@@ -15,9 +16,12 @@ from cachelayer import demand, engine, runtime, telemetry
 from cachelayer.engine import Absent, Loaded, get_or_load, get_or_load_many, invalidate
 from cachelayer.invalidation import watch_state
 from cachelayer.invalidation.channel import InvalidationBus
+from cachelayer.loading.envelope import Envelope
 from cachelayer.memory.local import LocalCache
 from cachelayer.outcomes import Outcome
 from cachelayer.server import connections, door
+from cachelayer.server.door import value_key
+from cachelayer.server.facts import describe_redis
 from cachelayer.telemetry import store
 from cachelayer.tests.finished import finished
 from cachelayer.tests.redis_groups import (
@@ -210,3 +214,26 @@ def test_when_no_node_answers_a_read_goes_past_redis_in_bounded_time(tmp_path: P
         connections.ClusterFactory._clusters.clear()  # As in a worker that starts now.
         assert cache.get("signed in") is None
         assert outcome_of("product:2", Loader()) is Outcome.BYPASS
+
+
+def test_the_dashboard_is_told_which_server_is_the_master(group: Group) -> None:
+    get_or_load("k", POLICY, Loader())
+    masters = {node.address for node in describe_redis().nodes if node.role == "master"}
+    assert masters
+    assert masters <= {f"127.0.0.1:{port}" for port in (server.port for server in group.servers)}
+
+
+def test_a_late_reply_is_never_taken_for_the_reply_to_the_next_command(running: Group, settings: Settings) -> None:
+    with used(running, settings):
+        master = master_of(running, "late")
+        following = next(key for key in map("next:{}".format, range(1000)) if master_of(running, key) is master)
+        for key in ("late", following):
+            get_or_load(key, NO_L1, Loader(f"value of {key}"))
+        for _ in range(5):
+            halt(master)
+            with pytest.raises(door.RedisUnavailable):
+                door.run(lambda client: client.get(value_key("late")))
+            master.signal(signal.SIGCONT)
+            door.breaker.record_success()
+            reply = door.run(lambda client: client.get(value_key(following)))
+            assert orjson.loads(Envelope.decode(reply, following).payload) == f"value of {following}"

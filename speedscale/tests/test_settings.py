@@ -184,3 +184,17 @@ def test_how_requests_read_and_write_comes_from_the_environment(tmp_path: Path) 
     assert told.stdout.strip() == "Nearest {'w': 1} 7 False 0.25", told.stderr
     wrong = manage("shell", "-v", "0", "-c", script, **servers, MONGO_READ_PREFERENCE="fastest")
     assert "MONGO_READ_PREFERENCE='fastest' is not usable" in wrong.stderr
+
+
+@pytest.mark.parametrize(("command", "seconds"), [("seed", 0.2), ("check", 0.02), ("replay", 0.02)])
+def test_commands_that_nobody_waits_for_have_more_patience_with_redis(command: str, seconds: float) -> None:
+    program = "from speedscale import settings as s; print(s.CACHES['default']['OPTIONS']['SOCKET_TIMEOUT'])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv = ['manage.py', '{command}']; {program}"],
+        cwd=settings.BASE_DIR,
+        env=environment(**PRODUCTION, REDIS_TIMEOUT_MS="20"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) == seconds
