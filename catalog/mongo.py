@@ -55,6 +55,9 @@ class Purpose(Enum):
 
 breaker = CircuitBreaker(failure_threshold=2, retry_seconds=1.0)
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+_HEARTBEAT_MS = 2000
+"""How often the driver looks after each server. One that has fallen silent counts as gone within this and the time to
+connect, and reads go to the others; with the driver's default of 10 s that would last until they elect a primary."""
 _clients: dict[tuple[int, Purpose], MongoClient[dict[str, Any]]] = {}
 _lock = threading.Lock()
 
@@ -146,6 +149,7 @@ def _connect_for_search(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]]
         # A read is tried twice, so each try gets half of the time.
         socketTimeoutMS=settings.MONGO_TIMEOUT_MS // 2,
         connectTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        heartbeatFrequencyMS=_HEARTBEAT_MS,
         **_choices(),
     )
 
@@ -161,6 +165,7 @@ def connect_for_requests(listeners: Sequence[Any]) -> MongoClient[dict[str, Any]
         waitQueueTimeoutMS=settings.MONGO_TIMEOUT_MS,
         timeoutMS=settings.MONGO_TIMEOUT_MS,
         connectTimeoutMS=settings.MONGO_TIMEOUT_MS,
+        heartbeatFrequencyMS=_HEARTBEAT_MS,
         **_choices(),
     )
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from speedscale.running.web import WebServer
 
 _THREADS = 4
 _PRODUCTS = 200
+_LOG_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class RedisDrillReport:
-    """The account. Hit ratios are over the two seconds before the fault and the last two."""
+    """The account. Hit ratios are over the two seconds before the fault and the last two.
+
+    ``log`` holds the last lines that the web server wrote, where not all went well.
+    """
 
     requests: int
     statuses: dict[int, int]
@@ -45,6 +49,7 @@ class RedisDrillReport:
     recovered_after_seconds: float
     new_master_after_seconds: float
     by_second: list[dict[str, int]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -63,6 +68,7 @@ class RedisDrillReport:
             f"another master after {self.new_master_after_seconds:.1f} s, "
             f"hits as before after {self.recovered_after_seconds:.1f} s."
         )
+        yield from self.log
 
 
 class _Visitors:
@@ -116,9 +122,11 @@ def run_redis_drill(
                 env=env,
             )
             try:
-                return _drill(group, int(env["PORT"]), paths, say)
+                report = _drill(group, int(env["PORT"]), paths, say)
             finally:
                 web.stop()
+            lines = (directory / "web.log").read_text(errors="replace").splitlines()
+            return report if report.ok else replace(report, log=lines[-_LOG_LINES:])
     finally:
         mongod.stop()
 
