@@ -1,4 +1,4 @@
-"""Records many requests of the last hour through the telemetry itself: ``python -m bench.telemetry_probe COUNT``."""
+"""Records requests of the last hour through the telemetry itself: ``python -m bench.telemetry_probe COUNT SEED``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def main() -> None:
     from cachelayer.telemetry import Finished, recorder
     from cachelayer.trace import Lookup, Span, Trace
 
-    chance = random.Random(1)
-    count, now = int(sys.argv[1]), time()
+    count, chance, now = int(sys.argv[1]), random.Random(int(sys.argv[2])), time()
     spans = [
         Span("redis", 0.1, 0.2, 0.2),
         Span("mongodb", 0.4, 2.0, 2.0, "find products", 20),
