@@ -6,8 +6,12 @@ import threading
 from contextlib import suppress
 from time import perf_counter
 
+import pytest
+from django.test import RequestFactory
+
 from cachelayer.outcomes import Outcome, least_favourable
 from cachelayer.trace import Trace, current_trace, span, tracing
+from cachelayer.web.middleware import _full_path
 
 
 def spin(milliseconds: float) -> None:
@@ -71,3 +75,11 @@ def test_the_least_favourable_outcome_speaks_for_an_answer() -> None:
     assert least_favourable([Outcome.L1_HIT, Outcome.MISS, Outcome.REDIS_HIT]) is Outcome.MISS
     assert least_favourable([Outcome.BYPASS, Outcome.MISS]) is Outcome.BYPASS
     assert least_favourable([]) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["/search?q=50%25+off&page=2", "/search", "/search?", "/odd%3Fpath/?q=%C3%BC", "/search?q=ü&x=<>"]
+)
+def test_the_path_that_is_taken_down_is_the_one_that_was_asked_for(address: str) -> None:
+    request = RequestFactory().get(address)
+    assert _full_path(request.path, request.META["QUERY_STRING"]) == request.get_full_path()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from time import time
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.encoding import escape_uri_path, iri_to_uri
 
 from cachelayer.telemetry import Finished, recorder
 from cachelayer.trace import span, tracing
@@ -43,7 +45,7 @@ class TraceMiddleware:
             elapsed_ms = trace.close_rest("framework")
             response["Server-Timing"] = trace.server_timing(elapsed_ms)
             if trace.recorded and (route := _route(request)):
-                path = request.get_full_path()
+                path = _full_path(request.path, request.META.get("QUERY_STRING", ""))
                 method = request.method or ""
                 status, generated = response.status_code, _GENERATED in request.META
                 recorder.record(Finished(time(), trace, route, method, path, status, elapsed_ms, generated))
@@ -59,6 +61,12 @@ class ViewSpanMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with span("view"):
             return self._get_response(request)
+
+
+@lru_cache(maxsize=256)
+def _full_path(path: str, query: str) -> str:
+    """Return what ``request.get_full_path()`` does; what is asked for often is put together once."""
+    return f"{escape_uri_path(path)}?{iri_to_uri(query)}" if query else escape_uri_path(path)
 
 
 def _route(request: HttpRequest) -> str:
