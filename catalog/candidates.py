@@ -247,3 +247,20 @@ def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
         for row in documents[:FACET_SAMPLE]
     ]
     return rows, len(documents) <= FACET_SAMPLE and not matched.cut
+
+
+def attribute_values(matched: Phase, name: str) -> list[Any]:
+    """Return the values that the first results have of an attribute."""
+    try:
+        with mongo.searching() as database:
+            cursor = (
+                database[PRODUCTS]
+                .find(matched.filter, {"_id": 0, f"attributes.{name}": 1})
+                .hint(matched.hint)
+                .limit(FACET_SAMPLE)
+                .batch_size(FACET_SAMPLE)
+                .max_time_ms(_share(_FACET_SHARE))
+            )
+            return [row["attributes"][name] for row in cursor if name in row.get("attributes", {})]
+    except mongo.OutOfTime:
+        return []

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from catalog.api.problems import PROBLEM_JSON
 from catalog.documents import MAX_CATEGORY_DEPTH, MAX_STOCK, MAX_TEXT
+from catalog.search.attributes import MAX_VALUE
 from catalog.search.index_keys import MAX_POPULARITY
 from catalog.search.request import MAX_FILTER_LENGTH, MAX_QUERY_LENGTH, Sort
 
@@ -117,12 +118,20 @@ class FacetValueSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
 
 
+class AttributeFacetSerializer(serializers.Serializer[Any]):
+    """Values of one attribute that matters for what most results are."""
+
+    name = serializers.CharField(help_text="Filter by it with `attr.<name>=<key>`")
+    values = FacetValueSerializer(many=True)
+
+
 class FacetsSerializer(serializers.Serializer[Any]):
     brand = FacetValueSerializer(many=True)
     category = FacetValueSerializer(many=True)
     price = FacetValueSerializer(many=True, help_text="Bands; `50-100` is from 50 to below 100 in major units")
     rating = FacetValueSerializer(many=True, help_text="At least so many stars")
     in_stock = serializers.IntegerField(min_value=0)
+    attributes = AttributeFacetSerializer(many=True)
     exact = serializers.BooleanField(help_text="Whether all results were counted, or only the first of them")
 
 
@@ -279,6 +288,12 @@ SEARCH_PARAMETERS = [
     OpenApiParameter("max_price", OpenApiTypes.NUMBER, description="In major units"),
     OpenApiParameter("in_stock", OpenApiTypes.BOOL),
     OpenApiParameter("min_rating", {"type": "integer", "minimum": 1, "maximum": 5}),
+    OpenApiParameter(
+        "attr",
+        {"type": "object", "additionalProperties": {"type": "string", "maxLength": MAX_VALUE}},
+        description="`attr.<name>=<value>` narrows to products whose attribute has the value; the same name several "
+        "times widens it to any of the values. Names and values as `facets.attributes` tells them",
+    ),
     OpenApiParameter("sort", {"type": "string", "enum": [sort.value for sort in Sort], "default": "relevance"}),
     OpenApiParameter("after", {"type": "string"}, description="`next` of the page before"),
     OpenApiParameter("as_typed", OpenApiTypes.BOOL, description="Correct no spelling"),

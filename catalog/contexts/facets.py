@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog.contexts.formatting import currency_symbol, format_minor
-from catalog.contexts.links import search_url
+from catalog.contexts.links import attribute_parameters, search_url
 from catalog.money import minor_per_major, shop_currency
 from catalog.representation import ProductJSON
 from catalog.search.index_keys import category_key, slug
@@ -74,6 +74,7 @@ class Filters:
     brand: Facet | None
     price: Facet | None
     rating: Facet | None
+    attributes: tuple[Facet, ...]
     in_stock_count: str
     chips: tuple[Chip, ...]
     sorts: tuple[SortOption, ...]
@@ -115,6 +116,7 @@ def build_filters(
         brand=_unless_empty(_brand_facet(request, facets, exact=exact)),
         price=_unless_empty(_price_facet(request, facets, exact=exact)),
         rating=_unless_empty(_rating_facet(request, facets, exact=exact)),
+        attributes=_attribute_facets(request, facets, exact=exact),
         in_stock_count=_count(facets["in_stock"], exact) if facets is not None else "",
         chips=_chips(request, names, products),
         sorts=tuple(SortOption(sort.value, label, sort is request.sort) for sort, label in _SORT_LABELS.items()),
@@ -127,6 +129,7 @@ def build_filters(
                 ("min_rating", str(request.min_rating or "")),
                 ("as_typed", "true" if request.as_typed else ""),
                 ("explain", "true" if request.explain else ""),
+                *attribute_parameters(request),
             )
             if value
         ),
@@ -254,6 +257,44 @@ def _rating_facet(request: SearchRequest, facets: FacetsJSON | None, *, exact: b
     return Facet("rating", "Rating", tuple(ancestors), tuple(options))
 
 
+def _attribute_facets(request: SearchRequest, facets: FacetsJSON | None, *, exact: bool) -> tuple[Facet, ...]:
+    chosen = {name: set(values) for name, values in request.attributes}
+    counted = {facet["name"]: facet["values"] for facet in facets["attributes"]} if facets is not None else {}
+    # What is chosen stays on the list even where nothing is left of it, or it could not be given up.
+    found = []
+    for name in dict.fromkeys((*chosen, *counted)):
+        values = counted.get(name, [])
+        known = {value["key"] for value in values}
+        missing = sorted(chosen.get(name, set()) - known)
+        values = [*values, *(FacetJSON(key=value, label=value, count=0) for value in missing)]
+        facet = f"attr-{slug(name)}"
+        ancestors = (
+            [_option(facet, "Any", "", search_url(request.with_attribute(name, ())), "all")] if name in chosen else []
+        )
+        options = (
+            _option(
+                facet,
+                _value_label(value["label"]),
+                _count(value["count"], exact),
+                search_url(request.with_attribute(name, chosen.get(name, set()) ^ {value["key"]})),
+                slug(value["key"]),
+                selected=value["key"] in chosen.get(name, set()),
+            )
+            for value in values
+        )
+        found.append(Facet(facet, _attribute_label(name), tuple(ancestors), tuple(options)))
+    return tuple(found)
+
+
+def _attribute_label(name: str) -> str:
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def _value_label(text: str) -> str:
+    return {"true": "Yes", "false": "No"}.get(text, text)
+
+
 def _stars(least: int) -> str:
     return f"{least} stars and more" if least > 1 else "1 star and more"
 
@@ -295,6 +336,10 @@ def _chips(request: SearchRequest, names: Sequence[str], products: Sequence[Prod
         chips.append(Chip(_price_label(symbol, low, high), search_url(request, min_price=None, max_price=None)))
     if request.min_rating:
         chips.append(Chip(_stars(request.min_rating), search_url(request, min_rating=0)))
+    for name, values in request.attributes:
+        for value in values:
+            rest = request.with_attribute(name, set(values) - {value})
+            chips.append(Chip(f"{_attribute_label(name)}: {_value_label(value)}", search_url(rest)))
     if request.in_stock:
         chips.append(Chip("In stock", search_url(request, in_stock=False)))
     return tuple(chips)

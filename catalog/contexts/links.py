@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from catalog.contexts.formatting import format_minor
-from catalog.search.request import SearchRequest, Sort
+from catalog.search.request import ATTRIBUTE_PREFIX, SearchRequest, Sort
 
 
 def search_url(request: SearchRequest, **changes: Any) -> str:
@@ -25,10 +25,16 @@ def search_url(request: SearchRequest, **changes: Any) -> str:
         ("as_typed", "true" if changed.as_typed and changed.query else ""),
         ("explain", "true" if changed.explain and changed.query else ""),
         ("min_rating", str(changed.min_rating or "")),
+        *attribute_parameters(changed),
         ("sort", "" if changed.sort is Sort.RELEVANCE else changed.sort.value),
     ]
     given = urlencode([(name, value) for name, value in parameters if value])
     return f"{reverse('catalog:search')}?{given}" if given else reverse("catalog:search")
+
+
+def attribute_parameters(request: SearchRequest) -> list[tuple[str, str]]:
+    """Return the parameters that filter by attributes, as pairs of name and value."""
+    return [(f"{ATTRIBUTE_PREFIX}{name}", value) for name, values in request.attributes for value in values]
 
 
 def next_page_url(request: SearchRequest, cursor: str, *, shown: int = 0) -> str:

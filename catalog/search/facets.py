@@ -36,6 +36,14 @@ class FacetValue:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributeFacet:
+    """Values of one attribute; the key and the label of a value are its text."""
+
+    name: str
+    values: tuple[FacetValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facets:
     """Values by facet.
 
@@ -43,6 +51,7 @@ class Facets:
         prices: bands from cheap to dear; the key of one is ``50-100``, or ``500-`` for the last.
         ratings: at least so many stars, from 4 down.
         in_stock: how many of the counted results are in stock.
+        attributes: the few that matter for the kind of product that most results are.
         exact: whether all results were counted, or only the first of them.
     """
 
@@ -51,19 +60,28 @@ class Facets:
     prices: tuple[FacetValue, ...]
     ratings: tuple[FacetValue, ...]
     in_stock: int
+    attributes: tuple[AttributeFacet, ...]
     exact: bool
 
 
 def count_facets(rows: Sequence[FacetRow], *, exact: bool, values: int = VALUES) -> Facets:
-    """Count the values of ``rows``."""
+    """Count the values of ``rows``; what attributes they have is not in them."""
     return Facets(
         brands=count_brands(rows, values=values),
-        categories=_count_categories(rows, values),
+        categories=count_categories(rows, values=values),
         prices=count_prices(rows),
         ratings=count_ratings(rows),
         in_stock=sum(row.stock > 0 for row in rows),
+        attributes=(),
         exact=exact,
     )
+
+
+def leading_category(rows: Sequence[FacetRow]) -> str:
+    """Return the key of the category that most of ``rows`` are in, if at least a quarter of them are, or nothing."""
+    counted = Counter(row.category_path for row in rows)
+    path, count = counted.most_common(1)[0] if counted else ((), 0)
+    return category_key(path) if 4 * count >= len(rows) and path else ""
 
 
 def count_brands(rows: Sequence[FacetRow], *, values: int = VALUES) -> tuple[FacetValue, ...]:
@@ -99,7 +117,8 @@ def count_ratings(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
     return tuple(FacetValue(str(stars), str(stars), count) for stars, count in counted if count)
 
 
-def _count_categories(rows: Sequence[FacetRow], values: int) -> tuple[FacetValue, ...]:
+def count_categories(rows: Sequence[FacetRow], *, values: int = VALUES) -> tuple[FacetValue, ...]:
+    """Count leaf categories; those of one name are told apart."""
     categories = Counter(row.category_path for row in rows)
     counted = ((category_key(path), _told_apart(path, categories), count) for path, count in categories.items())
     return _largest(counted, values)

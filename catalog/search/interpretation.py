@@ -38,7 +38,7 @@ class Want:
         strong_frequency: the same in name, brand, type and category.
         rarity: how much it tells.
         synonym_rarities: how much each of the alternatives tells, where they are synonyms.
-        kind_frequency: number of products that are such a thing.
+        kinds: terms of types and categories that say so: its own, or those of its synonyms.
         known: whether any product has it.
     """
 
@@ -49,7 +49,7 @@ class Want:
     strong_frequency: int = 0
     rarity: float = 1.0
     synonym_rarities: tuple[float, ...] = ()
-    kind_frequency: int = 0
+    kinds: tuple[str, ...] = ()
     known: bool = True
     origin: Origin = Origin.TYPED
 
@@ -127,7 +127,7 @@ def _known(unit: Unit, terms: tuple[str, ...], found: Sequence[TermStats], produ
         frequency=rarest.everywhere,
         strong_frequency=min(term.strong for term in found),
         rarity=rarity(rarest.everywhere, products),
-        kind_frequency=min(term.kind for term in found),
+        kinds=terms[-1:] if all(term.kind for term in found) else (),
     )
 
 
@@ -144,9 +144,15 @@ def _finished(query: str, wants: Sequence[Want], lexicon: Lexicon) -> Interpreta
             for target in rule.targets
             if all(term in stats for term in target)
         ]
+        kinds = [target[-1] for target in found if stats[target[-1]].kind]
         rarities = [max(rarity(stats[term].everywhere, lexicon.products) for term in target) for target in found]
         with_synonyms.append(
-            replace(want, alternatives=(*want.alternatives, *found), synonym_rarities=tuple(rarities))
+            replace(
+                want,
+                alternatives=(*want.alternatives, *found),
+                synonym_rarities=tuple(rarities),
+                kinds=tuple(dict.fromkeys((*want.kinds, *kinds))),
+            )
             if found
             else want
         )
@@ -165,7 +171,7 @@ def _finished(query: str, wants: Sequence[Want], lexicon: Lexicon) -> Interpreta
 def _head(query: str, wants: Sequence[Want]) -> int:
     """Return which word says what the thing is: the last one that names a type or a category of products."""
     end = len(head_of(query))
-    heads = [place for place, want in enumerate(wants) if want.kind_frequency and want.unit.start < end]
+    heads = [place for place, want in enumerate(wants) if want.kinds and want.unit.start < end]
     return heads[-1] if heads else -1
 
 
@@ -250,7 +256,6 @@ def _completion(unit: Unit, lexicon: Lexicon) -> Want | None:
         frequency=sum(term.everywhere for term in found),
         strong_frequency=sum(term.strong for term in found),
         rarity=rarity(sum(term.everywhere for term in found), lexicon.products),
-        kind_frequency=0,
         origin=Origin.COMPLETED,
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 from bson import ObjectId
 from bson.int64 import Int64
 
+from catalog.search.attributes import stored_values
 from catalog.search.cursor import MAX_TOTAL
 from catalog.search.index_keys import (
     ANY_TERM,
@@ -33,6 +34,8 @@ TOTAL_CAP = MAX_TOTAL
 """Results are counted up to this many; beyond it a page says "10,000+"."""
 WINDOW = 400
 """So many candidates are ranked at a time. A multiple of the page, so that no page lies in two windows."""
+ATTRIBUTES = "attributes."
+"""Where the attributes of a product are stored."""
 LAST_KEY = 2**63 - 1
 BY_ID = "_id_"
 
@@ -129,6 +132,8 @@ def narrowing_of(request: SearchRequest) -> Narrowing:
     conditions: dict[str, Any] = {"order.price": bounds} if bounds else {}
     if request.min_rating:
         conditions["order.rating"] = {"$gte": Int64(rating_bound(request.min_rating))}
+    for name, texts in request.attributes:
+        conditions[f"{ATTRIBUTES}{name}"] = {"$in": [value for text in texts for value in stored_values(text)]}
     return Narrowing(tuple(terms), groups=(brands,) if len(brands) > 1 else (), conditions=conditions)
 
 
@@ -179,8 +184,8 @@ def plan_phases(meaning: Interpretation, narrowing: Narrowing, frequencies: Freq
     phases = [strong, _without(wide, strong)]
     head = meaning.wants[meaning.head] if meaning.head >= 0 else None
     if head is not None and meaning.measured and (strong.most or 0) > WINDOW:
-        kinds = tuple(kind_term(term) for term in head.terms)
-        kind = _strong((*words, *kinds), groups, narrowing, frequencies, name=PhaseName.KIND)
+        kinds = tuple(map(kind_term, head.kinds))
+        kind = _strong(words, (*groups, kinds), narrowing, frequencies, name=PhaseName.KIND)
         phases = [kind, _without(strong, kind), _without(wide, strong)]
     if everything.name is PhaseName.SYNONYMS:
         phases.append(_without(everything, wide))

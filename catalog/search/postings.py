@@ -17,9 +17,10 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from catalog.search.attributes import attribute_texts, text_of_value
 from catalog.search.index_keys import TIE_BITS, kind_term
 from catalog.search.interpretation import Interpretation, Origin, Want
-from catalog.search.plan import Narrowing
+from catalog.search.plan import ATTRIBUTES, Narrowing
 
 CHUNK = 2**18
 """So many products are numbered in one piece; a search that finds enough in the first one reads no other."""
@@ -71,6 +72,11 @@ def price_key(band: int) -> str:
     return f"price/{band}"
 
 
+def attribute_key(name: str, text: str) -> str:
+    """Return the key of the products whose attribute has a value, by its text."""
+    return f"attribute/{name}={text}"
+
+
 def price_band(price: int) -> int:
     """Return the number of the band that a price in minor units lies in."""
     return bisect_right(PRICE_LIMITS, price) - 1
@@ -81,15 +87,18 @@ def keys_of(document: Mapping[str, Any]) -> Iterator[str]:
     yield from map(word_key, document["words"])
     yield from map(term_key, document["terms"])
     yield price_key(price_band(document["price"]))
+    for name, text in attribute_texts(document["attributes"]):
+        yield attribute_key(name, text)
     for stars in STARS:
         if document["rating"] >= stars:
             yield rating_key(stars)
 
 
 def wanted_phases(meaning: Interpretation | None, narrowing: Narrowing) -> tuple[Wanted, ...]:
-    """Return what products need, phase by phase; each phase takes in all that the ones before it do.
+    """Return what products need, phase by phase, from the likeliest products to the less likely.
 
-    Without words there is one phase.
+    First come products that are the thing asked for, then those with all words in name, brand, type or category, with
+    all words anywhere, with synonyms. Without words there is one phase.
     """
     filters = _filters(narrowing)
     rough = _is_rough(narrowing)
@@ -97,13 +106,21 @@ def wanted_phases(meaning: Interpretation | None, narrowing: Narrowing) -> tuple
         return (Wanted(filters, rough),)
     strong = tuple(_clause(want, key=term_key) for want in meaning.wants)
     anywhere = tuple(_clause(want, key=word_key) for want in meaning.wants)
+    options = tuple(_clause(want, key=word_key, synonyms=True) for want in meaning.wants)
     phases = [(*strong, *filters), (*anywhere, *filters)]
     if meaning.head >= 0:
-        kinds: Option = tuple(term_key(kind_term(term)) for term in meaning.wants[meaning.head].terms)
-        phases.insert(0, (*strong, (kinds,), *filters))
-    if any(want.alternatives and want.origin is not Origin.COMPLETED for want in meaning.wants):
-        phases.append((*(_clause(want, key=word_key, synonyms=True) for want in meaning.wants), *filters))
+        kinds: Clause = tuple((term_key(kind_term(term)),) for term in meaning.wants[meaning.head].kinds)
+        # Who asks for a laptop wants notebooks too, and rather than what has laptop in its description.
+        named = tuple(_clause(want, key=term_key, synonyms=True) for want in meaning.wants)
+        phases.insert(0, (*named, kinds, *filters))
+    if options != anywhere:
+        phases.append((*options, *filters))
     return tuple(Wanted(clauses, rough) for clauses in phases)
+
+
+def strong_phase(meaning: Interpretation | None) -> int:
+    """Return which of the phases takes in the products with all words in name, brand, type or category."""
+    return 1 if meaning is not None and meaning.head >= 0 else 0
 
 
 def evaluate(wanted: Wanted, lists: Mapping[str, BitMap]) -> BitMap:
@@ -144,6 +161,10 @@ def _filters(narrowing: Narrowing) -> tuple[Clause, ...]:
     if "order.rating" in narrowing.conditions:
         bound = int(narrowing.conditions["order.rating"]["$gte"])
         clauses.append(((rating_key((bound >> TIE_BITS >> 24) // 100),),))
+    for name, condition in narrowing.conditions.items():
+        if name.startswith(ATTRIBUTES):
+            texts = dict.fromkeys(filter(None, map(text_of_value, condition["$in"])))
+            clauses.append(tuple((attribute_key(name.removeprefix(ATTRIBUTES), text),) for text in texts))
     bounds = _price_bounds(narrowing)
     if bounds is not None:
         low, high = bounds

@@ -178,8 +178,8 @@ class Ranking:
     def _is_one(self, candidate: Candidate, best: Sequence[tuple[float, int]]) -> float:
         if self._head < 0 or best[self._head][1] < 0:
             return 0.0
-        terms = self._options[self._head][best[self._head][1]][2]
-        is_one = terms[-1] in kind_words(candidate.product_type, candidate.category_path[-1])
+        kinds = kind_words(candidate.product_type, candidate.category_path[-1])
+        is_one = not kinds.isdisjoint(self._wants[self._head].kinds)
         return HEAD * self._wants[self._head].rarity if is_one else 0.0
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 
+from django.utils.datastructures import MultiValueDict
+
 from catalog.errors import InvalidParameter
 from catalog.money import minor_per_major
+from catalog.search.attributes import MAX_VALUE
 from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.index_keys import slug
 
@@ -22,6 +25,11 @@ _MAX_PRICE = Decimal(10**10)
 _PRICE = re.compile(r"^[0-9]{1,15}([.,][0-9]{1,4})?$")
 _RATING = re.compile(r"^[1-5]$")
 MAX_BRANDS = 10
+ATTRIBUTE_PREFIX = "attr."
+"""Begins the parameter of a filter by an attribute; its name follows."""
+MAX_ATTRIBUTE_FILTERS = 5
+MAX_ATTRIBUTE_VALUES = 10
+MAX_ATTRIBUTE_NAME = 60
 _PLAIN_QUERY = re.compile(r"^[a-z0-9 ]*$")
 _PLAIN_KEY = re.compile(r"^[a-z0-9 |=/,_-]{1,60}$")
 _TRUE = frozenset({"1", "true", "on", "yes"})
@@ -52,6 +60,7 @@ class SearchRequest:
         after: where the page before this one ended, or ``None`` for the first page.
         as_typed: search for the words as they are, however unusual they look.
         explain: say for each result why it is where it is.
+        attributes: names of attributes with the values of which any will do, both in order.
     """
 
     query: str = ""
@@ -66,11 +75,17 @@ class SearchRequest:
     limit: int = PAGE_SIZE
     as_typed: bool = False
     explain: bool = False
+    attributes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def has_filters(self) -> bool:
         prices = self.min_price is not None or self.max_price is not None
-        return bool(self.category or self.brand or self.in_stock or self.min_rating or prices)
+        return bool(self.category or self.brand or self.in_stock or self.min_rating or prices or self.attributes)
+
+    def with_attribute(self, name: str, values: Iterable[str]) -> SearchRequest:
+        """Return the request with other values of one attribute; without any, the attribute is free."""
+        chosen = {**dict(self.attributes), name: tuple(sorted(set(values)))}
+        return replace(self, attributes=tuple(sorted((name, of) for name, of in chosen.items() if of)))
 
     @property
     def brands(self) -> tuple[str, ...]:
@@ -94,6 +109,7 @@ class SearchRequest:
                 ("after", self.after.encoded() if self.after else ""),
                 ("typed", "yes" if self.as_typed else ""),
                 ("explain", "yes" if self.explain else ""),
+                ("attr", "\r".join("\t".join((name, *values)) for name, values in self.attributes)),
                 ("limit", "" if self.limit == PAGE_SIZE else self.limit),
             )
             if value not in ("", None)
@@ -138,6 +154,7 @@ def parse_search_request(parameters: Mapping[str, str], *, query_field: str, que
         after=decode_cursor(after, sort=sort.value) if after else None,
         as_typed=_flag(parameters, "as_typed"),
         explain=_flag(parameters, "explain"),
+        attributes=_attributes(parameters),
     )
 
 
@@ -169,6 +186,29 @@ def _brand(text: str) -> str:
     if len(found) > MAX_BRANDS:
         raise InvalidParameter("brand", f"Choose at most {MAX_BRANDS} brands.")
     return ",".join(found)
+
+
+def _attributes(parameters: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Read filters such as ``attr.Colour=Black``; one that is given several times has several values."""
+    chosen: dict[str, tuple[str, ...]] = {}
+    for field in parameters:
+        if not field.startswith(ATTRIBUTE_PREFIX):
+            continue
+        name = field.removeprefix(ATTRIBUTE_PREFIX)
+        given = parameters.getlist(field) if isinstance(parameters, MultiValueDict) else [parameters[field]]
+        values = tuple(sorted({value.strip() for value in given} - {""}))
+        if not values:
+            continue
+        if not name.isprintable() or not 0 < len(name) <= MAX_ATTRIBUTE_NAME or name.startswith("$") or "." in name:
+            raise InvalidParameter(field[:80], "No attribute has such a name.")
+        if any(len(value) > MAX_VALUE or not value.isprintable() for value in values):
+            raise InvalidParameter(field[:80], f"Give a value of at most {MAX_VALUE} printable characters.")
+        if len(values) > MAX_ATTRIBUTE_VALUES:
+            raise InvalidParameter(field[:80], f"Choose at most {MAX_ATTRIBUTE_VALUES} values.")
+        chosen[name] = values
+    if len(chosen) > MAX_ATTRIBUTE_FILTERS:
+        raise InvalidParameter("attr", f"Filter by at most {MAX_ATTRIBUTE_FILTERS} attributes.")
+    return tuple(sorted(chosen.items()))
 
 
 def _rating(text: str) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cachelayer.trace import span
 from catalog import candidates
-from catalog.candidates import FACET_SAMPLE, Place, Window
+from catalog.candidates import Place, Window
 from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
 from catalog.search.cursor import NUMBERED, Cursor
@@ -16,7 +16,7 @@ from catalog.search.interpretation import Interpretation, interpret, without_lea
 from catalog.search.plan import (
     WINDOW,
     Narrowing,
-    Phase,
+    among,
     is_short,
     narrowing_of,
     plan_everything,
@@ -24,14 +24,16 @@ from catalog.search.plan import (
 )
 from catalog.search.ranking import Candidate, Ranking, terms_of
 from catalog.search.request import PAGE_SIZE, SearchRequest, Sort
-from catalog.services.faceting import facets_of
+from catalog.services.faceting import Source, facets_of, source_of
 from catalog.services.found import NOTHING, Choice, Page, Result
 from catalog.services.numbered import Numbered, gather
 from catalog.services.walking import walk
+from catalog.vocabulary.postings import PostingsGone
 from catalog.vocabulary.store import lexicon
 
 MAX_DROPPED = 6
 """So many words are left out, one after the other, until something is found."""
+_TRIES = 3
 RELATED = 100
 """So many products with some of the words are ranked, for each word left out, where few have all."""
 
@@ -45,6 +47,16 @@ def find_page(request: SearchRequest, *, with_facets: bool = True) -> Page:
     Raises:
         CatalogUnavailable: MongoDB does not answer.
     """
+    for _ in range(_TRIES):
+        try:
+            return _find_page(request, with_facets=with_facets)
+        except PostingsGone:
+            # Products have been numbered anew in the middle of this search.
+            lexicon.forget()
+    raise CatalogUnavailable("The products are being numbered anew.")
+
+
+def _find_page(request: SearchRequest, *, with_facets: bool) -> Page:
     if not request.query:
         return walk(request, None, with_facets=with_facets)
     with span("plan"):
@@ -161,7 +173,7 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
         total=total + len(related),
         exact=exact,
         next_page=_next_place(request, choice, window, start=start, offset=offset, total=total, exact=exact),
-        facets=_facets(request, choice, window) if after is None and with_facets else None,
+        facets=_facets(request, choice, window, all_results) if with_facets else None,
         complete=window.complete,
     )
     return replace(page, results=_results([*best, *related], full=len(best), ranking=ranking, request=request))
@@ -232,14 +244,18 @@ def _total(request: SearchRequest, choice: Choice, window: Window, all_results: 
     return max(count.value, len(window.candidates) + 1), count.exact
 
 
-def _facets(request: SearchRequest, choice: Choice, window: Window) -> Facets:
-    def matched(wanted: SearchRequest) -> Phase:
+def _facets(request: SearchRequest, choice: Choice, window: Window, all_results: Numbered | None) -> Facets:
+    def matched(wanted: SearchRequest) -> Source:
         wider = _choice(choice.meaning, choice.number, narrowing_of(wanted))
-        results = _numbered(wider)
-        return results.first(FACET_SAMPLE) if results is not None else wider.everything
+        return source_of(wider.everything, _numbered(wider))
 
-    is_all = window.end is None and window.complete
-    return facets_of(request, matched, rows=[_row(row) for row in window.candidates] if is_all else None)
+    is_all = window.end is None and window.complete and request.after is None
+    if is_all:
+        phase = among(choice.everything, [candidate.id for candidate in window.candidates])
+        shown = Source(phase, [_row(candidate) for candidate in window.candidates], whole=True)
+    else:
+        shown = source_of(choice.everything, all_results)
+    return facets_of(request, matched, shown=shown)
 
 
 def _row(candidate: Candidate) -> FacetRow:

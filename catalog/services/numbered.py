@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from pyroaring import BitMap
@@ -15,7 +15,7 @@ from catalog.candidates import Place, Window
 from catalog.search.cursor import NUMBERED
 from catalog.search.interpretation import Interpretation
 from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
-from catalog.search.postings import Wanted, apart, evaluate, wanted_phases
+from catalog.search.postings import Wanted, apart, evaluate, strong_phase, wanted_phases
 from catalog.search.ranking import Candidate
 from catalog.vocabulary.postings import PostingsGone, PostingsState, read_ids, read_lists
 from catalog.vocabulary.recent import Recent, find_recent
@@ -24,6 +24,8 @@ from catalog.vocabulary.store import lexicon
 _ROUNDS = 3
 """So many times products are looked up for one window, where many of them turn out not to match."""
 _TRIES = 2
+COUNTED_PIECES = 2
+"""The values of many results are counted over the products of the first pieces, which are the most popular."""
 logger = logging.getLogger(__name__)
 
 
@@ -36,7 +38,7 @@ class Numbered:
         sets: numbers by phase, each without those of the phases before.
         complete: whether all products were looked at, and not only the most popular ones.
         is_rough: whether some of them may not match.
-        strong: how many of ``sets`` hold products with all words in name, brand, type or category.
+        strong: numbers of the products with all words in name, brand, type or category.
         recent: changed products, which may match too.
     """
 
@@ -45,22 +47,42 @@ class Numbered:
     sets: tuple[BitMap, ...]
     complete: bool
     is_rough: bool
-    strong: int
+    strong: BitMap
     recent: Recent
 
     def total(self, *, strong_only: bool = False) -> tuple[int, bool]:
         """Return the number of results, and whether it is exact; if not, there are at least so many."""
-        count = sum(map(len, self.sets[: self.strong if strong_only else None]))
+        count = len(self.strong) if strong_only else sum(map(len, self.sets))
         if count > TOTAL_CAP or not self.complete:
             return min(count, TOTAL_CAP), False
         if self.recent.changed or self.is_rough:
             return max(count - self.recent.changed, 0) if not self.is_rough else 0, False
         return count, True
 
-    def first(self, limit: int, *, strong_only: bool = False) -> Phase:
+    @property
+    def is_countable(self) -> bool:
+        """Whether what the lists say is what the products have."""
+        return not self.recent.changed and not self.is_rough
+
+    @property
+    def counts_all(self) -> bool:
+        """Whether :meth:`count` counts all results."""
+        return self.complete and self.state.chunks <= COUNTED_PIECES
+
+    def only_strong(self) -> Numbered:
+        """Return the results with all words in name, brand, type or category."""
+        return replace(self, sets=(self.strong,))
+
+    def count(self, keys: Collection[str]) -> Mapping[str, int]:
+        """Return how many results are in each of some lists, among the most popular products where there are many."""
+        everything = BitMap.union(*self.sets)
+        lists = read_lists(self.state, keys, range(min(self.state.chunks, COUNTED_PIECES)))
+        nothing = BitMap()
+        return {key: everything.intersection_cardinality(lists.get(key, nothing)) for key in keys}
+
+    def first(self, limit: int) -> Phase:
         """Return the query that matches the first ``limit`` results, in their static order within each phase."""
-        sets = self.sets[: self.strong if strong_only else None]
-        numbers = list(islice(chain.from_iterable(sets), limit + 1))
+        numbers = list(islice(chain.from_iterable(self.sets), limit + 1))
         ids = read_ids(self.state, numbers[:limit]).values()
         return among(self.everything, {*ids, *self.recent.ids}, cut=len(numbers) > limit)
 
@@ -119,24 +141,32 @@ def gather(
             return None
         try:
             with span("intersect"):
-                sets, complete = _sets(state, phases, start or Place())
+                found, complete = _sets(state, phases, start or Place())
         except PostingsGone:
             lexicon.forget()
             continue
-        strong = len(phases) if meaning is None else 2 if meaning.head >= 0 else 1
-        return Numbered(state, everything, tuple(sets), complete, phases[0].is_rough, strong, find_recent(everything))
+        return Numbered(
+            state,
+            everything,
+            sets=tuple(apart(found)),
+            complete=complete,
+            is_rough=phases[0].is_rough,
+            strong=found[strong_phase(meaning)],
+            recent=find_recent(everything),
+        )
     logger.warning("The numbered lists of products are gone; searching without them.")
     return None
 
 
 def _sets(state: PostingsState, phases: tuple[Wanted, ...], start: Place) -> tuple[list[BitMap], bool]:
+    """Return what each phase takes in, and whether that is all of it."""
     keys = {key for phase in phases for key in phase.needed()}
     lists = read_lists(state, keys, [0])
-    sets = apart(evaluate(phase, lists) for phase in phases)
-    if state.chunks == 1 or _is_enough(sets, start):
-        return sets, state.chunks == 1
-    rest = read_lists(state, keys, range(1, state.chunks), begun=lists)
-    return apart(evaluate(phase, rest) for phase in phases), True
+    found = [evaluate(phase, lists) for phase in phases]
+    if state.chunks == 1 or _is_enough(apart(found), start):
+        return found, state.chunks == 1
+    lists = read_lists(state, keys, range(1, state.chunks), begun=lists)
+    return [evaluate(phase, lists) for phase in phases], True
 
 
 def _is_enough(sets: list[BitMap], start: Place) -> bool:

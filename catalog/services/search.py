@@ -25,6 +25,13 @@ class FacetJSON(TypedDict):
     count: int
 
 
+class AttributeFacetJSON(TypedDict):
+    """Values of one attribute to narrow results to: ``attr.<name>=<key>``."""
+
+    name: str
+    values: list[FacetJSON]
+
+
 class FacetsJSON(TypedDict):
     """Values by facet; counts are over all results where ``exact``, else over the first of them.
 
@@ -34,6 +41,7 @@ class FacetsJSON(TypedDict):
         price: bands; a key such as ``50-100`` holds prices in major units from the first to below the second.
         rating: at least so many stars.
         in_stock: how many results are.
+        attributes: the few that matter for the kind of product that most results are.
     """
 
     brand: list[FacetJSON]
@@ -41,6 +49,7 @@ class FacetsJSON(TypedDict):
     price: list[FacetJSON]
     rating: list[FacetJSON]
     in_stock: int
+    attributes: list[AttributeFacetJSON]
     exact: bool
 
 
@@ -122,6 +131,9 @@ def _tagged(request: SearchRequest, curated: CuratedPage) -> Loaded:
     has_bounds = request.min_rating or (request.min_price, request.max_price) != (None, None)
     narrowed = bool(request.in_stock or request.sort is not Sort.RELEVANCE or has_bounds)
     tags |= search_tags(words, narrowed=narrowed)
+    if request.attributes:
+        # A product may gain a value without a new word.
+        tags.add(ANY_PRODUCT)
     if request.category:
         tags.add(f"category:{request.category}")
     # The facet of brands counts products of other brands as well, whatever words they have.
@@ -178,6 +190,10 @@ def _facets(facets: Facets) -> FacetsJSON:
         price=[_facet(value) for value in facets.prices],
         rating=[_facet(value) for value in facets.ratings],
         in_stock=facets.in_stock,
+        attributes=[
+            AttributeFacetJSON(name=facet.name, values=[_facet(value) for value in facet.values])
+            for facet in facets.attributes
+        ],
         exact=facets.exact,
     )
 

@@ -10,7 +10,7 @@ from catalog.search.facets import Facets
 from catalog.search.index_keys import ANY_TERM
 from catalog.search.plan import Phase, PhaseName, SearchPlan, is_short, narrowing_of, plan_everything, plan_walk
 from catalog.search.request import SearchRequest
-from catalog.services.faceting import facets_of
+from catalog.services.faceting import Source, facets_of, source_of
 from catalog.services.found import Choice, Page, Result
 from catalog.services.numbered import Numbered, gather
 
@@ -37,7 +37,7 @@ def walk(request: SearchRequest, choice: Choice | None, *, with_facets: bool = T
         found = _from_place(request, few, plan)
     shown, has_more = found[: request.limit], len(found) > request.limit
     documents = candidates.find_by_ids([key.id for key in shown])
-    counts = with_facets and request.after is None and bool(shown)
+    counts = with_facets and bool(shown)
     total, exact = _total(request, matched, few, results, shown=len(shown), has_more=has_more)
     return Page(
         meaning=choice.meaning if choice else None,
@@ -57,7 +57,7 @@ def _numbered(request: SearchRequest, choice: Choice | None, everything: Phase) 
         return gather(choice.meaning, choice.narrowing, everything)
     narrowing = narrowing_of(request)
     filters = len(narrowing.terms) + len(narrowing.groups) + len(narrowing.conditions)
-    return gather(None, narrowing, everything) if filters > 1 else None
+    return gather(None, narrowing, everything) if filters > 1 or request.attributes else None
 
 
 def _few(matched: Phase, plan: SearchPlan, results: Numbered | None) -> list[Key] | None:
@@ -69,19 +69,18 @@ def _few(matched: Phase, plan: SearchPlan, results: Numbered | None) -> list[Key
 
 
 def _facets(request: SearchRequest, choice: Choice | None, words: list[str], *, is_few: bool) -> Facets:
-    def matched(wanted: SearchRequest) -> Phase:
+    def matched(wanted: SearchRequest) -> Source:
         narrowing = narrowing_of(wanted)
         if choice is None:
             phase = _phase_of(plan_walk(wanted))
-            results = _numbered(wanted, None, phase)
-            return results.first(candidates.FACET_SAMPLE) if results is not None else phase
+            return source_of(phase, _numbered(wanted, None, phase))
         phase = plan_everything(choice.meaning, narrowing, choice.frequencies)
         results = None if is_short(phase, choice.meaning) else gather(choice.meaning, narrowing, phase)
-        if results is not None:
-            return results.first(candidates.FACET_SAMPLE, strong_only=not is_few)
-        return phase if is_few else _phase_of(plan_walk(wanted, words, choice.frequencies))
+        if results is None and not is_few:
+            phase = _phase_of(plan_walk(wanted, words, choice.frequencies))
+        return source_of(phase, results, strong_only=not is_few)
 
-    return facets_of(request, matched)
+    return facets_of(request, matched, shown=matched(request))
 
 
 def _phase_of(plan: SearchPlan) -> Phase:

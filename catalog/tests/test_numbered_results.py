@@ -15,6 +15,7 @@ from catalog.search.plan import narrowing_of
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.editing import change_product, create_product, deactivate_product
 from catalog.services.finding import _choice, _numbered, find_page
+from catalog.services.found import Page
 from catalog.services.numbered import gather
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
@@ -50,6 +51,7 @@ def catalogue(products_db: Any) -> Any:
                 brand=chance.choice(BRANDS),
                 category_path=chance.choice(PATHS),
                 description=f"For a {chance.choice(KINDS)} in {chance.choice(COLOURS)}",
+                attributes={"Size": chance.choice(("S", "M", "L"))},
                 price=chance.choice((499, 500, 999, 1000, 1250, 2000, 5000)),
                 rating=float(chance.randint(0, 5)),
                 popularity=chance.randrange(1_000),
@@ -72,10 +74,47 @@ def request_of(chance: random.Random) -> SearchRequest:
         {"min_rating": chance.randint(1, 5)},
         {"min_price": chance.choice((500, 700)), "max_price": chance.choice((999, 1250, 1999))},
     ]
+    filters.append({"attributes": (("Size", tuple(sorted(chance.sample("SML", chance.randint(1, 2))))),)})
     request = SearchRequest(query=" ".join(chance.sample(words, chance.randint(1, 3))).lower())
     for chosen in chance.sample(filters, chance.randint(0, 3)):
         request = replace(request, **chosen)
     return request
+
+
+def counts_of(page: Page) -> dict[tuple[str, str], int]:
+    facets = page.facets
+    if facets is None:
+        return {}
+    groups = {"brand": facets.brands, "category": facets.categories, "price": facets.prices, "rating": facets.ratings}
+    groups |= {facet.name: facet.values for facet in facets.attributes}
+    return {(name, value.key): value.count for name, values in groups.items() for value in values}
+
+
+def test_adding_a_filter_never_raises_a_count_that_the_lists_tell(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.services.faceting.WINDOW", 0)
+    monkeypatch.setattr("catalog.services.numbered.COUNTED_PIECES", 3)
+    filters: dict[str, dict[str, Any]] = {
+        "brand": {"brand": "razer,sony"},
+        "category": {"category": "gaming"},
+        "price": {"min_price": 500, "max_price": 1999},
+        "rating": {"min_rating": 3},
+        "stock": {"in_stock": True},
+        "Size": {"attributes": (("Size", ("L", "M")),)},
+    }
+    chance = random.Random(17)
+    compared = 0
+    for _ in range(25):
+        first, added = chance.sample(sorted(filters), 2)
+        request = SearchRequest(query=chance.choice(("red", "mouse", "laptop", "keyb", "")), **filters[first])
+        before, after = find_page(request), find_page(replace(request, **filters[added]))
+        assert after.total <= before.total
+        wide, narrow = counts_of(before), counts_of(after)
+        raised = {key: count for key, count in narrow.items() if key[0] != added and count > wide.get(key, count)}
+        assert raised == {}, request
+        compared += len(narrow)
+    assert compared > 200
 
 
 def test_numbered_lists_hold_exactly_what_a_query_on_the_products_finds(catalogue: Any) -> None:
@@ -174,3 +213,69 @@ def test_without_lists_search_walks_to_the_products(catalogue: Any) -> None:
     choice = _choice(meaning, 0, narrowing_of(request))
     assert gather(meaning, choice.narrowing, choice.everything) is None
     assert {result.product.id for result in find_page(request).results} == before
+
+
+def test_facets_of_many_results_tell_at_least_so_many_on_every_page(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
+    request = SearchRequest(query="red")
+    first = find_page(request)
+    assert first.facets is not None
+    assert first.facets.exact is False, "more pieces than are counted"
+    brands = {value.label: value.count for value in first.facets.brands}
+    true = {brand: catalogue[PRODUCTS].count_documents({"words": "red", "brand": brand}) for brand in BRANDS}
+    assert all(brands[brand] <= true[brand] for brand in BRANDS)
+    later = find_page(replace(request, after=first.next_page))
+    assert later.facets == first.facets
+
+
+@pytest.mark.parametrize("sort", [Sort.RELEVANCE, Sort.PRICE_ASC])
+def test_attributes_narrow_widen_and_are_counted(products_db: Any, monkeypatch: pytest.MonkeyPatch, sort: Sort) -> None:
+    monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", 2**18)
+    monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
+    chance = random.Random(3)
+    store(
+        *(
+            draft(
+                f"SKU-{number}",
+                name=f"Laptop {number}",
+                product_type="Laptop",
+                attributes={
+                    "Colour": chance.choice(("Black", "Silver", "Blue")),
+                    "Screen": chance.choice((13.3, 15.6, 17)),
+                    "Touch": chance.random() < 0.3,
+                    "Serial": f"S{number}",
+                },
+            )
+            for number in range(120)
+        )
+    )
+    build_vocabulary(products_db)
+
+    def count(**filters: Any) -> int:
+        return int(products_db[PRODUCTS].count_documents(filters))
+
+    request = SearchRequest(query="laptop", sort=sort)
+    facets = search_products(request=request).value["facets"]
+    assert facets["exact"]
+    counted = {
+        facet["name"]: {value["key"]: value["count"] for value in facet["values"]} for facet in facets["attributes"]
+    }
+    assert set(counted) == {"Colour", "Screen", "Touch"}, "serial numbers tell nothing apart"
+    assert counted["Colour"]["Black"] == count(**{"attributes.Colour": "Black"})
+    assert counted["Screen"] == {size: count(**{"attributes.Screen": float(size)}) for size in ("13.3", "15.6", "17")}
+    assert counted["Touch"]["true"] == count(**{"attributes.Touch": True})
+    black = request.with_attribute("Colour", ["Black"])
+    page = search_products(request=black).value
+    assert (page["total"], page["total_relation"]) == (counted["Colour"]["Black"], "eq")
+    chosen = {
+        facet["name"]: {value["key"]: value["count"] for value in facet["values"]}
+        for facet in page["facets"]["attributes"]
+    }
+    assert chosen["Colour"] == counted["Colour"], "what is chosen does not narrow itself"
+    assert all(chosen["Screen"][size] <= number for size, number in counted["Screen"].items())
+    both = search_products(request=black.with_attribute("Colour", ["Black", "Blue"])).value
+    assert both["total"] == counted["Colour"]["Black"] + counted["Colour"]["Blue"]
+    small = search_products(request=black.with_attribute("Screen", ["17"])).value
+    assert small["total"] == count(**{"attributes.Colour": "Black", "attributes.Screen": 17})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from django.http import QueryDict
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
 from catalog.contexts.formatting import format_minor
 from catalog.errors import InvalidParameter
+from catalog.search.attributes import stored_values, text_of_value
 from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.facets import FacetRow, count_prices
 from catalog.search.request import SearchRequest, Sort, normalise_query, parse_search_request
@@ -153,3 +157,36 @@ def test_price_bands_are_round_in_the_shops_currency(settings: Settings) -> None
     euros = [band.key for band in count_prices(rows)]
     assert yen[-1] == "5000-"
     assert euros[-1] == "50-"
+
+
+def test_attributes_are_read_from_repeated_parameters() -> None:
+    typed = QueryDict("query=laptop&attr.Colour=Red&attr.Colour=Black&attr.Screen=15.6&attr.Size=")
+    request = parse_search_request(typed, query_field="query", query_required=True)
+    assert request.attributes == (("Colour", ("Black", "Red")), ("Screen", ("15.6",)))
+    assert request.cache_key() != replace(request, attributes=()).cache_key()
+    assert request.with_attribute("Screen", ()).attributes == (("Colour", ("Black", "Red")),)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"attr.": "x"},
+        {"attr.$where": "x"},
+        {"attr.a.b": "x"},
+        {"attr.Colour": "x" * 61},
+        {"attr.Colour": "a\nb"},
+        {f"attr.{number}": "x" for number in range(6)},
+    ],
+)
+def test_attributes_that_cannot_be_filtered_by_are_refused(parameters: dict[str, str]) -> None:
+    with pytest.raises(InvalidParameter):
+        parse(query="laptop", **parameters)
+
+
+def test_values_of_attributes_are_stored_and_written_alike() -> None:
+    for value in (True, False, 15.6, 17, "17", "Black", "true"):
+        text = text_of_value(value)
+        assert text is not None
+        assert any((stored == value and type(stored) is not bool) or stored is value for stored in stored_values(text))
+    assert text_of_value("x" * 61) is None
+    assert text_of_value(" padded") is None

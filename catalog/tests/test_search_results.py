@@ -187,6 +187,10 @@ def test_adding_a_filter_never_raises_a_count(products_db: Any, seed: int, sort:
                 price=chance.choice([900, 1900, 4900, 9900]),
                 rating=chance.choice([2.0, 3.5, 4.5]),
                 stock=chance.choice([0, 5]),
+                attributes={
+                    "Colour": chance.choice(["Black", "Red", "Blue"]),
+                    "Wireless": chance.choice([True, False]),
+                },
             )
             for number in range(30)
         )
@@ -198,6 +202,8 @@ def test_adding_a_filter_never_raises_a_count(products_db: Any, seed: int, sort:
         ("price", {"max_price": 4900}),
         ("rating", {"min_rating": 3}),
         ("in_stock", {"in_stock": True}),
+        ("attributes", {"attributes": (("Colour", ("Black",)),)}),
+        ("attributes", {"attributes": (("Wireless", ("true",)),)}),
     )
     request = SearchRequest(query=query, sort=sort, **chance.choice(filters)[1])
     before = find_page(request)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import secrets
 from array import array
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -19,9 +20,10 @@ from pyroaring import BitMap
 from catalog import mongo
 from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
-from catalog.search.index_keys import ANY_TERM
+from catalog.search.attributes import Value, attribute_texts, telling_attributes
+from catalog.search.index_keys import ANY_TERM, category_key
 from catalog.search.postings import CHUNK, bucket_of, keys_of
-from catalog.vocabulary.postings import BLOCK, POSTINGS, block_id, bucket_id, list_id
+from catalog.vocabulary.postings import BLOCK, POSTINGS, block_id, bucket_id, facets_id, list_id
 
 _LONG = 200
 """Lists of so many products have a document of their own."""
@@ -29,7 +31,9 @@ _IN_BUCKET = 1_500
 """About so many numbers are kept in a document of short lists."""
 _INSERTS = 1_000
 _SHOWN = 5_000
-_READ = {"words": 1, "terms": 1, "price": 1, "rating": 1}
+_READ = {"words": 1, "terms": 1, "price": 1, "rating": 1, "attributes": 1, "category_path": 1}
+_MOST_VALUES = 2_000
+"""So many different values are counted for a category; further ones are too many to be offered."""
 
 
 def build_postings(database: mongo.Documents, progress: Progress) -> dict[str, Any]:
@@ -43,6 +47,7 @@ def build_postings(database: mongo.Documents, progress: Progress) -> dict[str, A
     cursor = database[PRODUCTS].find({"terms": ANY_TERM}, _READ).hint("terms_popularity")
     documents = iter(cursor.sort([("order.popularity", -1)]).batch_size(2_000))
     buckets: list[int] = []
+    by_category: defaultdict[tuple[str, ...], _Category] = defaultdict(_Category)
     done = 0
     while True:
         lists: defaultdict[str, array[int]] = defaultdict(_numbers)
@@ -51,6 +56,7 @@ def build_postings(database: mongo.Documents, progress: Progress) -> dict[str, A
             identifiers.append(document["_id"])
             for key in keys_of(document):
                 lists[key].append(number)
+            by_category[tuple(document["category_path"])].add(document["attributes"])
             if number % _SHOWN == 0:
                 progress.update(number)
         if not identifiers and buckets:
@@ -63,9 +69,31 @@ def build_postings(database: mongo.Documents, progress: Progress) -> dict[str, A
         progress.update(done)
         if len(identifiers) < CHUNK:
             break
+    _insert(fresh, _facet_documents(build, by_category))
     fresh.rename(POSTINGS, dropTarget=True)
     progress.end()
     return {"build": build, "products": done, "buckets": buckets}
+
+
+@dataclass(slots=True)
+class _Category:
+    """What the products of a category have for attributes."""
+
+    products: int = 0
+    values: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, attributes: Mapping[str, Value]) -> None:
+        self.products += 1
+        for one in attribute_texts(attributes):
+            if one in self.values or len(self.values) < _MOST_VALUES:
+                self.values[one] += 1
+
+
+def _facet_documents(build: str, by_category: Mapping[tuple[str, ...], _Category]) -> Iterator[dict[str, Any]]:
+    for path, of in by_category.items():
+        telling = telling_attributes(of.values, products=of.products)
+        stored = [[attribute.name, list(attribute.values)] for attribute in telling]
+        yield {"_id": facets_id(build, category_key(path)), "attributes": stored}
 
 
 def _numbers() -> array[int]:

@@ -16,6 +16,7 @@ from bson import ObjectId
 from pyroaring import BitMap
 
 from catalog import mongo
+from catalog.search.attributes import TellingAttribute
 from catalog.search.index_keys import ANY_TERM
 from catalog.search.postings import bucket_of, term_key
 
@@ -67,6 +68,11 @@ def bucket_id(build: str, chunk: int, bucket: int) -> str:
 def block_id(build: str, block: int) -> str:
     """Return the id of the document that holds the ids of :data:`BLOCK` products."""
     return f"{build}/ids/{block}"
+
+
+def facets_id(build: str, category: str) -> str:
+    """Return the id of the document that tells which attributes matter in a category."""
+    return f"{build}/facets/{category}"
 
 
 class PostingsGone(LookupError):
@@ -125,3 +131,10 @@ def read_ids(state: PostingsState, numbers: Collection[int]) -> dict[int, str]:
         block, place = divmod(number, BLOCK)
         found[number] = str(ObjectId(packed[block][place * ID_BYTES : (place + 1) * ID_BYTES]))
     return found
+
+
+def read_telling_attributes(state: PostingsState, category: str) -> tuple[TellingAttribute, ...]:
+    """Return the attributes that matter in a category, the best first."""
+    with mongo.reading() as database:
+        row = database[POSTINGS].find_one({"_id": facets_id(state.build, category)})
+    return tuple(TellingAttribute(name, tuple(values)) for name, values in row["attributes"]) if row else ()

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from pymongo.errors import PyMongoError
 
 from catalog import mongo
+from catalog.errors import CatalogUnavailable
 from catalog.indexes import IndexConflict, ensure_collections, ensure_indexes
 from catalog.progress import shown_on
 from catalog.vocabulary.building import build_vocabulary
@@ -35,7 +36,7 @@ class Command(BaseCommand):
                 self._tell_drift(database)
                 return
             self._reindex(database)
-        except (PyMongoError, IndexConflict) as error:
+        except (PyMongoError, IndexConflict, CatalogUnavailable) as error:
             raise CommandError(str(error).partition(" (configured timeouts")[0][:300]) from error
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Run the same command again to go on.", returncode=130) from None
