@@ -34,7 +34,7 @@ from catalog.views.pages import HtmxHttpRequest, page_response, wants_fragment
 from catalog.views.typed import Typed, empty_form, meaning_of, read_form, typed_of
 
 View = Callable[..., HttpResponse]
-_NOT_SAVED = (
+NOT_SAVED = (
     "MongoDB did not acknowledge this in time, so it is not known whether it was saved. Nothing that you "
     "typed is lost: save again; if it was saved after all, you will be shown both versions."
 )
@@ -99,7 +99,7 @@ def new_product(request: HtmxHttpRequest) -> HttpResponse:
     except InvalidFields as error:
         return _form(request, typed, reasons=error.reasons, status=400)
     except CatalogUnavailable:
-        return _form(request, typed, notice=_NOT_SAVED, status=503)
+        return _form(request, typed, notice=NOT_SAVED, status=503)
     _tell(request, edited, f"Created {edited.product.name}.")
     return redirect(edit_url(edited.product.id))
 
@@ -119,7 +119,7 @@ def edit_product(request: HtmxHttpRequest, product_id: str) -> HttpResponse:
     except EditConflict as conflict:
         return _conflict(request, conflict.stored, typed)
     except CatalogUnavailable:
-        return _form(request, typed, product_id=product_id, notice=_NOT_SAVED, status=503)
+        return _form(request, typed, product_id=product_id, notice=NOT_SAVED, status=503)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
