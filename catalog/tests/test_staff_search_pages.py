@@ -159,8 +159,8 @@ def test_long_lists_have_pages(shop: Any, staff: Client) -> None:
         search(f"query {number:02}")
     first = page_of(staff.get("/staff/searches/"))
     assert (first.count("<bdi>"), "1 to 25 of 30" in first) == (25, True)
-    for number in ("2", "999999"):
-        assert "26 to 30 of 30" in page_of(staff.get(f"/staff/searches/?page={number}"))
+    for later in ("2", "999999"):
+        assert "26 to 30 of 30" in page_of(staff.get(f"/staff/searches/?page={later}"))
     for nonsense in ("0", "-1", "x", "9" * 400, "\u0663"):
         assert "1 to 25 of 30" in page_of(staff.get("/staff/searches/", {"page": nonsense}))
 

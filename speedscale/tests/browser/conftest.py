@@ -16,8 +16,9 @@ from playwright.sync_api import Browser
 
 from speedscale.browser import BrowserMissing, headless_chromium
 from speedscale.embedded.redis import RedisServer
-from speedscale.tests.browser.site import Site, collect_static, running_site, seed
+from speedscale.tests.browser.site import EDITOR_PASSWORD, Site, collect_static, running_site, seed
 from speedscale.tests.browser.visitor import Visitor
+from speedscale.tests.commands import manage
 
 SEEDED = 2000
 _TIMEOUT_MS = 10_000
@@ -66,6 +67,26 @@ def site(data_dir: Path, catalogue_db: str, tmp_path_factory: pytest.TempPathFac
         with running_site(
             data_dir, directory / "gunicorn.log", MONGO_DB=catalogue_db, REDIS_URL=redis_server.url
         ) as running:
+            yield running
+    finally:
+        redis_server.stop()
+
+
+@pytest.fixture(scope="package")
+def staffed_site(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site whose products may be changed, with an account named editor."""
+    directory = tmp_path_factory.mktemp("staffed-site")
+    database = f"{settings.MONGO_DB}_staffed"
+    seed(data_dir, count=400, mongo_uri=settings.MONGO_URI, mongo_db=database)
+    redis_server = RedisServer(directory / "redis")
+    try:
+        with running_site(
+            data_dir, directory / "gunicorn.log", MONGO_DB=database, REDIS_URL=redis_server.url
+        ) as running:
+            account = {"DJANGO_SUPERUSER_PASSWORD": EDITOR_PASSWORD, "DJANGO_SUPERUSER_USERNAME": "editor"}
+            for command in (("migrate",), ("createsuperuser", "--noinput", "--email", "editor@shop.example")):
+                done = manage(*command, **running.environment, **account)
+                assert done.returncode == 0, done.stderr
             yield running
     finally:
         redis_server.stop()

@@ -14,6 +14,8 @@ from speedscale.embedded.ports import free_port
 from speedscale.running.web import WebServer
 from speedscale.tests.commands import environment, manage
 
+EDITOR_PASSWORD = "correct horse battery"
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

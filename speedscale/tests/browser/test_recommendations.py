@@ -9,11 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from speedscale.tests.browser.site import Site
-from speedscale.tests.browser.test_staff import save, signed_in, staffed_site
+from speedscale.tests.browser.test_staff import save, signed_in
 from speedscale.tests.browser.visitor import Visitor
 from speedscale.tests.commands import manage
-
-__all__ = ["staffed_site"]  # A fixture of the staff's tests, used here as well.
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from speedscale.embedded.redis import RedisServer
-from speedscale.tests.browser.site import Site, running_site, seed
+from speedscale.tests.browser.site import EDITOR_PASSWORD, Site
 from speedscale.tests.browser.test_access import violations
 from speedscale.tests.browser.visitor import Visitor
-from speedscale.tests.commands import manage
-
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def staffed_site(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site whose products may be changed, with an account named editor."""
-    directory = tmp_path_factory.mktemp("staffed-site")
-    database = f"{settings.MONGO_DB}_staffed"
-    seed(data_dir, count=400, mongo_uri=settings.MONGO_URI, mongo_db=database)
-    redis_server = RedisServer(directory / "redis")
-    try:
-        with running_site(
-            data_dir, directory / "gunicorn.log", MONGO_DB=database, REDIS_URL=redis_server.url
-        ) as running:
-            account = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD, "DJANGO_SUPERUSER_USERNAME": "editor"}
-            for command in (("migrate",), ("createsuperuser", "--noinput", "--email", "editor@shop.example")):
-                done = manage(*command, **running.environment, **account)
-                # The account is there already where this site is set up a second time on the same database.
-                assert done.returncode == 0 or "already taken" in done.stderr, done.stderr
-            yield running
-    finally:
-        redis_server.stop()
 
 
 @pytest.fixture
@@ -49,7 +22,7 @@ def editor(arrive: Callable[..., Visitor], staffed_site: Site) -> Visitor:
 def signed_in(visitor: Visitor) -> Visitor:
     page = visitor.open("/staff/products/")
     page.get_by_label("Name").fill("editor")
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(EDITOR_PASSWORD)
     page.get_by_label("Password").press("Enter")
     expect(page.get_by_role("heading", name="Products", level=1)).to_be_visible()
     return visitor

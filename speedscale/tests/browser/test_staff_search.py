@@ -1,0 +1,103 @@
+"""Staff at a browser: what shoppers search for, synonyms, pins and hides, with and without JavaScript."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import expect
+
+from speedscale.tests.browser.site import Site
+from speedscale.tests.browser.test_access import violations
+from speedscale.tests.browser.test_staff import signed_in
+from speedscale.tests.browser.visitor import Visitor
+
+PATHS = (
+    "/staff/searches/",
+    "/staff/searches/nothing/",
+    "/staff/synonyms/",
+    "/staff/synonyms/new/?phrase=hovercraft",
+    "/staff/pins/",
+)
+
+
+def test_a_search_in_vain_becomes_a_synonym_without_javascript(
+    arrive: Callable[..., Visitor], staffed_site: Site
+) -> None:
+    shopper = arrive(staffed_site, java_script_enabled=False)
+    shopper.open("/search?q=hovercraft")
+    shopper.open("/search?q=keyboard")
+    shopper.cards.nth(2).get_by_role("link").click()
+    expect(shopper.page.locator(".product__price")).to_be_visible()
+    page = signed_in(arrive(staffed_site, java_script_enabled=False)).page
+    page.get_by_role("link", name="Searches", exact=True).click()
+    row = page.get_by_role("row").filter(has_text="keyboard")
+    expect(row.get_by_role("cell").nth(1)).to_have_text("100%")
+    expect(row.get_by_role("cell").nth(2)).to_have_text("3.0")
+    page.get_by_role("link", name="Without a result").click()
+    page.get_by_role("link", name="New synonym for “hovercraft”").click()
+    page.get_by_label("Phrases").fill("hovercraft\nkeyboard")
+    page.get_by_label("One way").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    shopper.open("/search?q=hovercraft")  # An answer from before may be shown once more while it is refreshed.
+    assert "hovercraft" in shopper.open("/search?q=hovercraft").locator("h1").inner_text()
+    expect(shopper.cards.first).to_be_visible()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_products_are_pinned_moved_and_hidden_by_keyboard(
+    arrive: Callable[..., Visitor], staffed_site: Site, javascript: bool
+) -> None:
+    word = "mouse" if javascript else "monitor"
+    shopper = arrive(staffed_site)
+    shopper.open(f"/search?q={word}")
+    before = shopper.names
+    visitor = signed_in(arrive(staffed_site, java_script_enabled=javascript))
+    page = visitor.open(f"/staff/pins/edit/?q={word}")
+    after = page.locator("#pin-form section").filter(has_text="After saving").locator(".pin-row__name")
+    expect(after.first).to_have_text(before[0])
+    page.locator("#pin-words").fill("headset")
+    page.get_by_role("button", name="Find").press("Enter")
+    found = page.locator(".pin-list__offered li").first
+    name = found.locator(".pin-row__name").inner_text()
+    found.get_by_role("button", name="Pin").press("Enter")
+    expect(after.first).to_have_text(name)
+    expect(page.locator("button:focus")).to_have_text(re.compile("^Unpin"))
+    page.locator(".pin-preview__list li").filter(has_text=before[3]).get_by_role("button", name="Pin").press("Enter")
+    expect(after.nth(1)).to_have_text(before[3])
+    page.get_by_role("button", name=f"Up {before[3]}").press("Enter")
+    expect(after.first).to_have_text(before[3])
+    expect(page.locator("button:focus")).to_have_text(re.compile("^Unpin"))
+    page.get_by_role("button", name=f"Hide {before[0]}", exact=True).press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Hidden. Not saved yet.")).to_be_visible()
+    assert violations(page) == [] if javascript else True
+    page.get_by_role("button", name="Save").press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    shopper.open(f"/search?q={word}")
+    shopper.open(f"/search?q={word}&explain=true")
+    assert shopper.names[:2] == [before[3], name]
+    assert before[0] not in shopper.names
+    assert shopper.page.get_by_text("pinned by the shop").count() == 2
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 360)])
+def test_axe_finds_nothing_and_nothing_overflows(
+    arrive: Callable[..., Visitor], staffed_site: Site, theme: Literal["light", "dark"], width: int
+) -> None:
+    arrive(staffed_site).open("/search?q=hovercrafts+zyxwvut")
+    options: dict[str, Any] = {"viewport": {"width": width, "height": 800}, "color_scheme": theme}
+    visitor = signed_in(arrive(staffed_site, reduced_motion="reduce", **options))
+    found = {}
+    for path in (*PATHS, "/staff/pins/edit/?q=cable"):
+        page = visitor.open(path)
+        if "edit" in path:
+            page.get_by_role("button", name=re.compile("^Pin ")).nth(4).click()
+            page.get_by_role("button", name=re.compile("^Hide ")).first.click()
+            expect(page.get_by_role("button", name=re.compile("^Show again"))).to_be_visible()
+        found[path] = violations(page)
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, path
+    assert found == {path: [] for path in found}
