@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypedDict
 from urllib.parse import quote
 
@@ -45,6 +46,7 @@ class StaffProductJSON(ProductJSON):
     popularity: int
 
 
+@lru_cache(maxsize=4096)
 def drawn_picture_path(*, kind: str, brand: str) -> str:
     """Return the address of the picture that is drawn for products which have none of their own.
 

@@ -27,13 +27,14 @@ def tell_reason(item: Product, neighbour: Product, *, score: float, shared: Sequ
         shared: features that both have, most telling first.
     """
     parts = [_relation(item, neighbour, score)]
-    facts = [label for label in shared if not label.startswith(WORD_MARK)]
-    said = " ".join((item.product_type, *item.category_path, item.brand)).casefold()
-    words = [label for label in shared if label.startswith(WORD_MARK) and label.strip("“”").casefold() not in said]
+    facts = [label for label in shared if not label.startswith(WORD_MARK)][:_TOLD]
     if facts:
-        parts.append(f"both with {' and '.join(facts[:_TOLD])}")
-    elif words:
-        parts.append(f"both {' and '.join(words[:_TOLD])}")
+        parts.append(f"both with {' and '.join(facts)}")
+    else:
+        said = " ".join((item.product_type, *item.category_path, item.brand)).casefold()
+        words = [label for label in shared if label.strip("“”").casefold() not in said][:_TOLD]
+        if words:
+            parts.append(f"both {' and '.join(words)}")
     text = ", ".join(part for part in parts if part) or "Much the same words"
     return text[0].upper() + text[1:]
 
