@@ -19,6 +19,7 @@ from cachelayer.trace import span
 from cachelayer.web.compression import accepts_gzip, compressed
 
 View = Callable[..., HttpResponse]
+_IS_STAFF = "_is_staff"
 
 
 def is_update(request: HttpRequest) -> bool:
@@ -27,7 +28,23 @@ def is_update(request: HttpRequest) -> bool:
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Tell whether staff is asking, without looking at the session of somebody who has none."""
+    """Tell whether staff is asking, without looking at the session of somebody who has none.
+
+    It is found out once a request: while accounts cannot be read, each attempt waits for them.
+    """
+    known: bool | None = getattr(request, _IS_STAFF, None)
+    if known is None:
+        known = _reads_as_staff(request)
+        setattr(request, _IS_STAFF, known)
+    return known
+
+
+def believe_staff(request: HttpRequest) -> None:
+    """Take a request for one of staff without asking, because something else has proved it."""
+    setattr(request, _IS_STAFF, True)
+
+
+def _reads_as_staff(request: HttpRequest) -> bool:
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return False
     try:

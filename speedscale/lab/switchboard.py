@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from cachelayer.dashboard.pages import View, is_update, page_response, staff_only
+from cachelayer.dashboard.pages import View, believe_staff, is_update, page_response, staff_only
 from cachelayer.server import inspecting
 from cachelayer.server.door import RedisUnavailable
 from speedscale.lab.effects import build_effects
@@ -88,6 +88,7 @@ def operator_only(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.get_signed_cookie(_COOKIE, default=None, salt=_COOKIE, max_age=_COOKIE_SECONDS) == "staff":
+            believe_staff(request)
             return view(request, *args, **kwargs)
         response = ask_for_staff(request, *args, **kwargs)
         if response.status_code == 200:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django import template
-from django.conf import settings
-from django.db import DatabaseError
 from django.template import Context
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from cachelayer.dashboard.pages import is_staff
 from cachelayer.trace import current_trace
 from cachelayer.web.presentation import format_ms
 
@@ -33,12 +32,7 @@ def staff_links(context: Context) -> list[tuple[str, str]]:
     that comes out of the cache must not fail because accounts cannot be read.
     """
     request = context.get("request")
-    if request is None or settings.SESSION_COOKIE_NAME not in request.COOKIES or not hasattr(request, "user"):
-        return []
-    try:
-        if not getattr(request.user, "is_staff", False):
-            return []
-    except DatabaseError:
+    if request is None or not hasattr(request, "user") or not is_staff(request):
         return []
     links = [("Staff", reverse("staff:products"))]
     match = request.resolver_match

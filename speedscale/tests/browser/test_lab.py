@@ -4,46 +4,66 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from speedscale.lab.runs import Pair, Plan, Run
 from speedscale.tests.browser.site import Site
 from speedscale.tests.browser.test_access import violations
 from speedscale.tests.browser.visitor import Visitor
 from speedscale.tests.commands import manage
-from speedscale.tests.test_up import Run
+from speedscale.tests.test_up import Run as Up
 
 pytestmark = pytest.mark.timeout(240)
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
-def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def development(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A whole development site with 300 products, and an account named operator."""
-    data_dir = tmp_path_factory.mktemp("lab-data")
-    run = Run(data_dir, SEED_TARGET="300", WEB_CONCURRENCY="2", RATE_LIMIT_SEARCH="")
+    directory = tmp_path_factory.mktemp("lab-data")
+    # Collected once for all sites of these tests; and nothing here needs a model of recommendations.
+    shutil.copytree(data_dir / "static", directory / "static")
+    shutil.copy(data_dir / "static.stamp", directory)
+    run = Up(directory, "--no-seed", WEB_CONCURRENCY="2", RATE_LIMIT_SEARCH="")
     try:
         run.wait_until_ready()
         account = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD, "DJANGO_SUPERUSER_USERNAME": "operator"}
-        done = manage("createsuperuser", "--noinput", "--email", "o@shop.example", **run.variables, **account)
-        assert done.returncode == 0, done.stderr
+        with ThreadPoolExecutor() as pool:
+            commands = (("seed", "--count", "300"), ("createsuperuser", "--noinput", "--email", "o@shop.example"))
+            for done in pool.map(lambda command: manage(*command, **run.variables, **account), commands):
+                assert done.returncode == 0, done.stderr
         yield Site(url=run.url.rstrip("/"), environment=run.variables)
     finally:
         run.close()
 
 
-@pytest.fixture
-def operator(arrive: Callable[..., Visitor], development: Site) -> Visitor:
-    visitor = arrive(development)
-    page = visitor.open("/accounts/login/?next=/dashboard/lab/")
+@pytest.fixture(scope="module")
+def signed_in(chromium: Browser, development: Site) -> Any:
+    """The cookies of the operator, who signs in once."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{development.url}/accounts/login/?next=/dashboard/lab/")
     page.get_by_label("Name").fill("operator")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Password").press("Enter")
     expect(page.get_by_role("heading", name="Lab", level=1)).to_be_visible()
-    return visitor
+    cookies = context.storage_state()
+    context.close()
+    return cookies
+
+
+@pytest.fixture
+def operator(arrive: Callable[..., Visitor], development: Site, signed_in: Any) -> Visitor:
+    return arrive(development, storage_state=signed_in)
 
 
 def test_redis_is_stopped_from_the_switchboard_and_everybody_sees_it(
@@ -81,7 +101,7 @@ def test_five_hundred_queries_are_replayed_and_their_interval_is_read(
 ) -> None:
     page = operator.open("/dashboard/lab/")
     page.get_by_label("How many").fill("500")
-    page.get_by_label("Pairs a second").fill("40")
+    page.get_by_label("Pairs a second").fill("60")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", name="Replay", level=1)).to_be_visible()
     expect(page.locator(".badge--healthy")).to_have_text("done", timeout=120_000)
@@ -116,8 +136,25 @@ def test_the_switchboard_is_for_staff(arrive: Callable[..., Visitor], developmen
     expect(page).to_have_url(re.compile("/accounts/login/"))
 
 
-@pytest.mark.parametrize("path", ["/dashboard/lab/", "/dashboard/lab/switchboard/", "/dashboard/lab/lessons/hit/2/"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_in_the_lab(operator: Visitor, path: str, theme: str) -> None:
+def test_axe_finds_nothing_in_the_lab(operator: Visitor, theme: str) -> None:
     operator.page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
-    assert violations(operator.open(path)) == []
+    for path in ("/dashboard/lab/", "/dashboard/lab/switchboard/", "/dashboard/lab/lessons/hit/2/"):
+        assert violations(operator.open(path)) == [], path
+
+
+def test_two_runs_beside_each_other_fit_a_phone(arrive: Callable[..., Visitor], development: Site) -> None:
+    runs = Path(development.environment["DATA_DIR"]) / "lab"
+    for number in (1, 2):
+        pairs = [Pair("mouse", 12.0 * number, 1.5, 11.0, 1.0, True)] * 9
+        run = Run(id=f"20260101-00000{number}-abcd", plan=Plan(), state="done", total=9, finished=9, pairs=pairs)
+        (runs / f"{run.id}.json").write_bytes(orjson.dumps(asdict(run)))
+    phone = arrive(development, viewport={"width": 390, "height": 844})
+    page = phone.open("/dashboard/lab/runs/20260101-000001-abcd/?with=20260101-000002-abcd")
+    expect(page.locator(".ratio-block__figure")).to_have_count(2)
+    for block in page.locator(".ratio-block").all():
+        box = block.bounding_box()
+        assert box is not None
+        assert box["width"] <= 390
+        assert box["height"] < 300, "the words beside the ratio have room"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
