@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from catalog.money import minor_per_major
-from catalog.search.facets import VALUES, FacetRow, Facets, FacetValue, count_brands, count_facets
+from catalog.search.facets import VALUES, AttributeFacet, FacetRow, Facets, FacetValue, count_brands, count_facets
 
 
 def changed_facets(facets: Facets, *, added: Sequence[FacetRow], removed: Sequence[FacetRow]) -> Facets:
@@ -48,6 +48,16 @@ def changed_ratings(
     """Return the ratings with some rows more and some less."""
     more, less = (count_facets(rows, exact=True).ratings for rows in (added, removed))
     return tuple(sorted(_changed(values, more, less), key=lambda value: value.key, reverse=True))
+
+
+def changed_attribute(
+    facet: AttributeFacet, *, added: Sequence[str | None], removed: Sequence[str | None]
+) -> AttributeFacet:
+    """Return the values of an attribute with some products more and some less, given their texts."""
+    changed = (
+        replace(value, count=value.count + added.count(value.key) - removed.count(value.key)) for value in facet.values
+    )
+    return replace(facet, values=tuple(value for value in changed if value.count > 0))
 
 
 def _limits(key: str) -> tuple[float, float]:

@@ -14,9 +14,16 @@ from catalog import candidates
 from catalog.changes import ANY_PRODUCT, category_tag, curation_tag
 from catalog.curations import Curation, curation_key, find_curation, matching_ids
 from catalog.documents import to_product
+from catalog.search.attributes import text_of_value
 from catalog.search.cursor import MAX_TOTAL
-from catalog.search.facet_changes import changed_brands, changed_facets, changed_prices, changed_ratings
-from catalog.search.facets import FacetRow, Facets, count_facets
+from catalog.search.facet_changes import (
+    changed_attribute,
+    changed_brands,
+    changed_facets,
+    changed_prices,
+    changed_ratings,
+)
+from catalog.search.facets import AttributeFacet, FacetRow, Facets, count_facets
 from catalog.search.plan import Phase, PhaseName, narrowing_of, plan_everything, plan_walk
 from catalog.search.ranking import Score
 from catalog.search.request import SearchRequest, Sort
@@ -171,7 +178,17 @@ class _FirstPage:
             more, less = self._changes(found, replace(request, in_stock=False))
             stocked = [sum(row.stock > 0 for row in self._rows(rows)) for rows in (more, less)]
             facets = replace(facets, in_stock=max(found.facets.in_stock + stocked[0] - stocked[1], 0))
-        return facets
+        attributes = tuple(self._attribute(found, facet, added, removed) for facet in found.facets.attributes)
+        return replace(facets, attributes=attributes)
+
+    def _attribute(self, found: Page, facet: AttributeFacet, added: set[str], removed: set[str]) -> AttributeFacet:
+        if facet.name in dict(self._request.attributes):
+            added, removed = self._changes(found, self._request.with_attribute(facet.name, ()))
+        return changed_attribute(facet, added=self._texts(added, facet.name), removed=self._texts(removed, facet.name))
+
+    def _texts(self, identifiers: Iterable[str], name: str) -> list[str | None]:
+        known = [self._documents[each]["attributes"] for each in identifiers if each in self._documents]
+        return [text_of_value(attributes[name]) for attributes in known if name in attributes]
 
     def _wider(self, found: Page, values: Any, change: Callable[..., Any], **filters: Any) -> Any:
         more, less = self._changes(found, replace(self._request, **filters))

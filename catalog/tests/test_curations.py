@@ -36,10 +36,12 @@ def shop(products_db: Any) -> Any:
                 price=1000 + 100 * number,
                 popularity=100 - number,
                 stock=number % 4,
+                attributes={"Colour": ("Black", "White", "Red")[number % 3]},
             )
             for number in range(45)
         ),
         draft("PAD", name="Desk Pad", product_type="Pad", category_path=("Office", "Pads"), brand="Razer", price=700),
+        draft("BARE", name="Hamster Cage", product_type="Cage", category_path=("Pets",), attributes={}, price=500),
         draft("GONE", name="Old Mouse", active=False),
     )
     build_vocabulary(products_db)
@@ -182,6 +184,35 @@ def test_pages_hold_each_product_once_and_totals_and_facets_are_exact(shop: Any,
     assert brands.get("razer", 0) == counted
     if "min_price" not in filters and "max_price" not in filters:
         assert sum(value["count"] for value in pages[0]["facets"]["price"]) == len(shown)
+
+
+def test_of_many_results_in_another_order_only_those_that_are_counted_are_taken_off(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(draft("TOLD", name="Wrist Rest", product_type="Rest", description="Goes with a mouse.", price=100))
+    monkeypatch.setattr("catalog.candidates.FEW", 10)
+    before = searched("mouse", sort="price_asc")
+    assert (before["total"], before["data"][0]["sku"]) == (45, "M00"), "a word in the description alone does not count"
+    decide("mouse", pins=("PAD",), hides=("TOLD", "M00", "M44"))
+    engine.invalidate_everything()
+    pages = all_pages("mouse", sort="price_asc")
+    assert [page["total"] for page in pages] == [43, 43, 43]
+    shown = [product["sku"] for page in pages for product in page["data"]]
+    assert shown == [f"M{number:02}" for number in range(1, 44)]
+
+
+@pytest.mark.parametrize("chosen", [{}, {"attr.Colour": "Red"}])
+def test_counts_of_attributes_follow_pins_and_hides(shop: Any, chosen: dict[str, str]) -> None:
+    before = colours("mouse", **chosen)
+    assert before == {"Black": 15, "White": 15, "Red": 15}
+    decide("mouse", pins=("M00", "PAD", "BARE"), hides=("M02", "M03", "M06", "GONE"))
+    engine.invalidate_everything()
+    assert colours("mouse", **chosen) == {"Black": 14, "White": 15, "Red": 14}
+
+
+def colours(query: str, **filters: str) -> dict[str, int]:
+    facets = searched(query, **filters)["facets"]["attributes"]
+    return {value["key"]: value["count"] for facet in facets if facet["name"] == "Colour" for value in facet["values"]}
 
 
 def fits(sku: str, filters: dict[str, str]) -> bool:
