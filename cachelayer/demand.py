@@ -266,9 +266,11 @@ def forget_votes() -> None:
 
 def _digest(voter: str, member: str) -> str:
     # Without the key, the few billion addresses that there are could be tried out.
-    return hashlib.blake2b(f"{voter}\0{member}".encode(), digest_size=12, key=_key(settings.SECRET_KEY)).hexdigest()
+    digest = _keyed(settings.SECRET_KEY).copy()
+    digest.update(f"{voter}\0{member}".encode())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=2)
-def _key(secret: str) -> bytes:
-    return hashlib.blake2b(secret.encode(), person=b"demand").digest()
+def _keyed(secret: str) -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=12, key=hashlib.blake2b(secret.encode(), person=b"demand").digest())

@@ -39,18 +39,21 @@ def client_address(request: HttpRequest) -> str:
     return find(peer, hops, proxies)
 
 
-def counted_client(request: HttpRequest) -> str:
+def counted_client(request: HttpRequest, *, client: str = "") -> str:
     """Return the address that what shoppers do is counted for; empty where it is not to be counted.
 
     Only those who look after the shop are signed in, and only they have a session. Robots say what they are, and a
     browser says so when it fetches a page that nobody has asked for yet.
+
+    Args:
+        client: the address, where it is known already.
     """
     meta = request.META
     is_signed_in = "HTTP_COOKIE" in meta and settings.SESSION_COOKIE_NAME in request.COOKIES
     is_early = "prefetch" in meta.get("HTTP_SEC_PURPOSE", meta.get("HTTP_PURPOSE", ""))
     if is_signed_in or is_early or _is_robot(meta.get("HTTP_USER_AGENT", "")[:_LONGEST_REMEMBERED]):
         return ""
-    return client_address(request)
+    return client or client_address(request)
 
 
 @lru_cache(maxsize=1024)

@@ -24,7 +24,7 @@ def replay_of_search(search: SearchRequest, *, total: int) -> Replay:
         verdict = check(settings.RATE_LIMIT_SEARCH, scope="search", client=client)
         if verdict is not None and not verdict.allowed:
             return rate_limited(verdict.headers())
-        record_search(request=search, total=total, client=counted_client(request))
+        record_search(request=search, total=total, client=counted_client(request, client=client))
         return _json(spliced(cached, is_object=False), verdict.headers() if verdict else None)
 
     return Replay(search.cache_key(), answer)

@@ -42,7 +42,7 @@ class SearchView(APIView):
         search = parse_search_request(request.query_params, query_field="query", query_required=True)
         answer = search_products(request=search)
         total = answer.value["total"]
-        record_search(request=search, total=total, client=counted_client(request._request))
+        record_search(request=search, total=total, client=counted_client(request._request, client=client))
         response = Response(listing(answer), headers=verdict.headers() if verdict else None)
         return _replayable(request, response, replay_of_search(search, total=total))
 

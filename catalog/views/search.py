@@ -33,21 +33,21 @@ def search(request: HtmxHttpRequest) -> HttpResponse:
     if verdict is not None and not verdict.allowed:
         response = page_response(request, "errors/429.html", {"retry_after_seconds": verdict.reset_seconds}, status=429)
     else:
-        response = _search(request)
+        response = _search(request, client)
     if verdict is not None:
         for name, value in verdict.headers().items():
             response[name] = value
     return response
 
 
-def _search(request: HtmxHttpRequest) -> HttpResponse:
+def _search(request: HtmxHttpRequest, client: str) -> HttpResponse:
     try:
         wanted = parse_search_request(request.GET, query_field="q", query_required=False)
     except InvalidParameter as error:
         template = "catalog/_invalid_search.html" if wants_fragment(request) else "errors/400.html"
         context = {"field": error.field, "reason": error.reason, "search": build_invalid_search(request.GET, error)}
         return page_response(request, template, context, status=400)
-    page = _result_page(wanted, client=counted_client(request), shown_before=_shown_before(request))
+    page = _result_page(wanted, client=counted_client(request, client=client), shown_before=_shown_before(request))
     if not wants_fragment(request):
         return page_response(request, "catalog/search.html", {"page": page})
     if request.htmx.target == APPEND_TARGET:
