@@ -5,8 +5,11 @@ from __future__ import annotations
 from django.conf import settings
 
 from cachelayer.demand import Asked, Demand
+from cachelayer.engine import invalidate
+from catalog.changes import tags_of_beginnings
 from catalog.errors import InvalidParameter
 from catalog.search.request import SearchRequest, normalise_query
+from catalog.search.suggesting import folded_words
 
 MINIMUM_LENGTH = 3
 """Shorter queries are counted for staff and shown to nobody else."""
@@ -69,5 +72,6 @@ def counted_searches() -> tuple[Asked, ...] | None:
 
 
 def forget_search(*, query: str) -> bool:
-    """Remove a query from all counts and rankings; false while Redis is away."""
-    return _searches.forget(query)
+    """Remove a query from all counts, rankings and suggestions; false while Redis is away."""
+    is_gone = _searches.forget(query)
+    return invalidate(tags=sorted(tags_of_beginnings(folded_words(query).split()))) and is_gone

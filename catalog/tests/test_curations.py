@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from cachelayer import engine
-from catalog.curations import MAX_HIDES, MAX_PINS, CurationConflict, list_curations
+from cachelayer.invalidation.channel import InvalidationBus
+from cachelayer.memory.local import LocalCache
+from catalog.changes import CURATIONS_TAG, curation_tag
+from catalog.curations import MAX_HIDES, MAX_PINS, CurationConflict, curation_key, find_curation, list_curations
 from catalog.documents import object_id_of
 from catalog.errors import InvalidFields, InvalidParameter
 from catalog.search.request import SearchRequest, parse_search_request
@@ -253,6 +259,39 @@ def test_of_two_editors_the_slower_one_is_told(shop: Any) -> None:
     assert list_curations() == []
     with pytest.raises(CurationConflict):
         decide_curation(query="mouse", pins=[id_of("M01")], hides=[], expected_version=1, by="other")
+
+
+def test_of_many_editors_at_once_one_wins(shop: Any) -> None:
+    def save(number: int) -> bool:
+        try:
+            decide_curation(query="mouse", pins=[id_of(f"M{number:02}")], hides=[], expected_version=0, by=str(number))
+        except CurationConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as editors:
+        won = list(editors.map(save, range(8)))
+    assert won.count(True) == 1
+    assert list_curations()[0].updated_by == str(won.index(True))
+
+
+def test_a_process_that_hears_of_a_decision_follows_it(shop: Any) -> None:
+    assert skus("wireless")[0] == "M01"
+    key = curation_key("wireless")
+    decided = {"query": "wireless", "pins": [object_id_of("PAD")], "hides": [], "version": 1}
+    shop["curations"].insert_one({"_id": key, **decided, "updated_at": datetime.now(UTC), "updated_by": "elsewhere"})
+    assert find_curation(key) is None, "nothing was told"
+    InvalidationBus(LocalCache(max_bytes=1_000)).announce(tags=[CURATIONS_TAG, curation_tag(key)])
+    wait_for(lambda: skus("wireless")[0] == "PAD")
+
+
+def test_without_redis_decisions_are_stored_and_hold(shop: Any, settings: Settings) -> None:
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    engine.reset()
+    decided = decide_curation(query="mouse", pins=[id_of("PAD")], hides=[], expected_version=0, by="editor")
+    assert decided.caches_told is False
+    assert skus("mouse")[0] == "PAD"
+    engine.reset()  # What could not be told is not to be told to the tests that follow.
 
 
 def test_who_has_decided_what_is_kept(shop: Any) -> None:

@@ -149,9 +149,16 @@ def test_searches_without_a_result_tell_what_was_tried(shop: Any, staff: Client,
 def test_a_removed_query_is_gone_from_counts_and_from_what_shoppers_see(shop: Any, staff: Client) -> None:
     search("anna smith", 5)
     assert Client().get("/api/trending").json()["data"] == ["anna smith"]
+    for beginning in ("an", "anna sm", "smi"):
+        assert suggested(beginning) == ["anna smith"]
     staff.post("/staff/searches/forget/", {"query": "anna smith"})
     assert counted_searches() == ()
     assert Client().get("/api/trending").json()["data"] == []
+    wait_for(lambda: [suggested(beginning) for beginning in ("an", "anna sm", "smi")] == [[], [], []])
+
+
+def suggested(beginning: str) -> list[str]:
+    return [each["text"] for each in Client().get("/api/suggest", {"q": beginning}).json()["data"]]
 
 
 def test_long_lists_have_pages(shop: Any, staff: Client) -> None:
