@@ -236,7 +236,7 @@ def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
                 .find(matched.filter, {"_id": 0, **wanted})
                 .hint(matched.hint)
                 .limit(FACET_SAMPLE + 1)
-                .batch_size(FACET_SAMPLE + 1)
+                .batch_size(FACET_SAMPLE + 2)
                 .max_time_ms(_share(_FACET_SHARE))
             )
             documents = list(cursor)
@@ -249,18 +249,22 @@ def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
     return rows, len(documents) <= FACET_SAMPLE and not matched.cut
 
 
-def attribute_values(matched: Phase, name: str) -> list[Any]:
-    """Return the values that the first results have of an attribute."""
+def attribute_values(matched: Phase, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values that the first results have of some attributes."""
+    found: dict[str, list[Any]] = {name: [] for name in names}
     try:
         with mongo.searching() as database:
             cursor = (
                 database[PRODUCTS]
-                .find(matched.filter, {"_id": 0, f"attributes.{name}": 1})
+                .find(matched.filter, {"_id": 0, **{f"attributes.{name}": 1 for name in names}})
                 .hint(matched.hint)
                 .limit(FACET_SAMPLE)
                 .batch_size(FACET_SAMPLE)
                 .max_time_ms(_share(_FACET_SHARE))
             )
-            return [row["attributes"][name] for row in cursor if name in row.get("attributes", {})]
+            for row in cursor:
+                for name, value in row.get("attributes", {}).items():
+                    found[name].append(value)
     except mongo.OutOfTime:
-        return []
+        pass
+    return found

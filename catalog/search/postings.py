@@ -118,6 +118,15 @@ def wanted_phases(meaning: Interpretation | None, narrowing: Narrowing) -> tuple
     return tuple(Wanted(clauses, rough) for clauses in phases)
 
 
+def sure_of_price(narrowing: Narrowing) -> Wanted:
+    """Return what products need whose price lies within the range asked for wherever it lies in its band."""
+    low, high = _price_bounds(narrowing) or (0, PRICE_LIMITS[-1])
+    first = price_band(low) + (low not in PRICE_LIMITS)
+    is_whole = high >= PRICE_LIMITS[-1] or high + 1 in PRICE_LIMITS
+    last = price_band(high) - (not is_whole)
+    return Wanted((tuple((price_key(band),) for band in range(first, last + 1)),))
+
+
 def strong_phase(meaning: Interpretation | None) -> int:
     """Return which of the phases takes in the products with all words in name, brand, type or category."""
     return 1 if meaning is not None and meaning.head >= 0 else 0
@@ -131,7 +140,7 @@ def evaluate(wanted: Wanted, lists: Mapping[str, BitMap]) -> BitMap:
         found = sorted((lists.get(key, nothing) for key in option), key=len)
         return reduce(and_, found) if found else nothing
 
-    clauses = sorted((reduce(or_, map(of_option, clause)) for clause in wanted.clauses), key=len)
+    clauses = sorted((reduce(or_, map(of_option, clause), nothing) for clause in wanted.clauses), key=len)
     return reduce(and_, clauses) if clauses else nothing
 
 

@@ -1,7 +1,7 @@
 """Facets of a page of results: what is chosen in one of them narrows the others, not itself.
 
-Few results are counted one by one. Of many, the first tell which values to offer, and the numbered lists how many
-results have each.
+Few results are counted one by one. Of many, those of the first window tell which values to offer, and the numbered
+lists how many results have each.
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ from catalog.search.request import SearchRequest
 from catalog.services.numbered import Numbered
 from catalog.vocabulary.postings import read_telling_attributes
 from catalog.vocabulary.store import lexicon
-
-_LOOKED_AT = 200
-"""So many of many results tell which values there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +71,8 @@ def source_of(phase: Phase, numbered: Numbered | None, *, strong_only: bool = Fa
         rows, whole = candidates.sample_for_facets(phase)
         return Source(phase, rows, whole)
     results = numbered.only_strong() if strong_only else numbered
-    is_countable = results.is_countable and sum(map(len, results.sets)) > WINDOW
-    first = results.first(_LOOKED_AT if is_countable else candidates.FACET_SAMPLE)
+    is_countable = results.is_countable and results.size > WINDOW
+    first = results.first(WINDOW if is_countable else candidates.FACET_SAMPLE)
     rows, whole = candidates.sample_for_facets(first)
     return Source(first, rows, whole, results if is_countable else None)
 
@@ -100,7 +97,7 @@ def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Fac
         for attribute in _attributes(request, shown)
     ]
     stock = FacetValue("in", "in", sum(row.stock > 0 for row in by_stock.rows))
-    offered = [_offered(source, attribute) for attribute, source in attributes]
+    offered = _offered(attributes)
     sources = [by_brand, shown, by_price, by_rating, by_stock, *(source for _, source in attributes)]
     brands, categories, prices, ratings, in_stock, *others = _counted(
         sources,
@@ -142,12 +139,32 @@ def _attributes(request: SearchRequest, shown: Source) -> list[TellingAttribute]
     return [*chosen, *(attribute for attribute in telling if attribute.name not in names)]
 
 
-def _offered(source: Source, attribute: TellingAttribute) -> Asked:
-    counts: Counter[str | None] = Counter()
-    if source.numbered is None:
-        counts.update(map(text_of_value, candidates.attribute_values(source.phase, attribute.name)))
-    values = tuple(FacetValue(text, text, counts[text]) for text in attribute.values)
-    return values, lambda text: [attribute_key(attribute.name, text)]
+def _offered(attributes: Sequence[tuple[TellingAttribute, Source]]) -> list[Asked]:
+    """Return the values of attributes; where rows are counted one by one, a source is read once for all of them."""
+    by_source: dict[int, tuple[Source, list[str]]] = {}
+    for attribute, source in attributes:
+        if source.numbered is None:
+            by_source.setdefault(id(source), (source, []))[1].append(attribute.name)
+    counts = {
+        (number, name): Counter(map(text_of_value, values))
+        for number, (source, names) in by_source.items()
+        for name, values in candidates.attribute_values(source.phase, names).items()
+    }
+    nothing: Counter[str | None] = Counter()
+    return [
+        (
+            tuple(
+                FacetValue(text, text, counts.get((id(source), attribute.name), nothing)[text])
+                for text in attribute.values
+            ),
+            _keys_of_attribute(attribute.name),
+        )
+        for attribute, source in attributes
+    ]
+
+
+def _keys_of_attribute(name: str) -> Callable[[str], list[str]]:
+    return lambda text: [attribute_key(name, text)]
 
 
 def _counted(sources: Sequence[Source], asked: Sequence[Asked]) -> list[list[FacetValue]]:

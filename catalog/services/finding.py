@@ -253,6 +253,9 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
     if is_all:
         phase = among(choice.everything, [candidate.id for candidate in window.candidates])
         shown = Source(phase, [_row(candidate) for candidate in window.candidates], whole=True)
+    elif request.after is None and all_results is not None and all_results.is_countable:
+        # The candidates at hand are the first results.
+        shown = Source(choice.everything, [_row(candidate) for candidate in window.candidates], False, all_results)
     else:
         shown = source_of(choice.everything, all_results)
     return facets_of(request, matched, shown=shown)

@@ -15,7 +15,7 @@ from catalog.candidates import Place, Window
 from catalog.search.cursor import NUMBERED
 from catalog.search.interpretation import Interpretation
 from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
-from catalog.search.postings import Wanted, apart, evaluate, strong_phase, wanted_phases
+from catalog.search.postings import Wanted, apart, evaluate, strong_phase, sure_of_price, wanted_phases
 from catalog.search.ranking import Candidate
 from catalog.vocabulary.postings import PostingsGone, PostingsState, read_ids, read_lists
 from catalog.vocabulary.recent import Recent, find_recent
@@ -37,7 +37,7 @@ class Numbered:
         everything: the query that checks each of them, because products may have changed since they were numbered.
         sets: numbers by phase, each without those of the phases before.
         complete: whether all products were looked at, and not only the most popular ones.
-        is_rough: whether some of them may not match.
+        sure: numbers of the products that match wherever the limits of prices lie within their bands.
         strong: numbers of the products with all words in name, brand, type or category.
         recent: changed products, which may match too.
     """
@@ -46,39 +46,44 @@ class Numbered:
     everything: Phase
     sets: tuple[BitMap, ...]
     complete: bool
-    is_rough: bool
+    sure: BitMap
     strong: BitMap
     recent: Recent
 
     def total(self, *, strong_only: bool = False) -> tuple[int, bool]:
         """Return the number of results, and whether it is exact; if not, there are at least so many."""
-        count = len(self.strong) if strong_only else sum(map(len, self.sets))
+        count = len(self.strong) if strong_only else self.size
         if count > TOTAL_CAP or not self.complete:
             return min(count, TOTAL_CAP), False
-        if self.recent.changed or self.is_rough:
-            return max(count - self.recent.changed, 0) if not self.is_rough else 0, False
+        sure = len(self.sure & self.strong) if strong_only else len(self.sure)
+        if self.recent.changed or sure < count:
+            return max(sure - self.recent.changed, 0), False
         return count, True
 
     @property
+    def size(self) -> int:
+        """Number of products that may match."""
+        return sum(map(len, self.sets))
+
+    @property
     def is_countable(self) -> bool:
-        """Whether what the lists say is what the products have."""
-        return not self.recent.changed and not self.is_rough
+        """Whether what the lists say is what the products have, for at least half of them."""
+        return not self.recent.changed and 2 * len(self.sure) >= self.size
 
     @property
     def counts_all(self) -> bool:
         """Whether :meth:`count` counts all results."""
-        return self.complete and self.state.chunks <= COUNTED_PIECES
+        return self.complete and self.state.chunks <= COUNTED_PIECES and len(self.sure) == self.size
 
     def only_strong(self) -> Numbered:
         """Return the results with all words in name, brand, type or category."""
-        return replace(self, sets=(self.strong,))
+        return replace(self, sets=(self.strong,), sure=self.sure & self.strong)
 
     def count(self, keys: Collection[str]) -> Mapping[str, int]:
         """Return how many results are in each of some lists, among the most popular products where there are many."""
-        everything = BitMap.union(*self.sets)
         lists = read_lists(self.state, keys, range(min(self.state.chunks, COUNTED_PIECES)))
         nothing = BitMap()
-        return {key: everything.intersection_cardinality(lists.get(key, nothing)) for key in keys}
+        return {key: self.sure.intersection_cardinality(lists.get(key, nothing)) for key in keys}
 
     def first(self, limit: int) -> Phase:
         """Return the query that matches the first ``limit`` results, in their static order within each phase."""
@@ -141,16 +146,17 @@ def gather(
             return None
         try:
             with span("intersect"):
-                found, complete = _sets(state, phases, start or Place())
+                lists, found, complete = _sets(state, phases, start or Place())
         except PostingsGone:
             lexicon.forget()
             continue
+        everyone = BitMap.union(*found)
         return Numbered(
             state,
             everything,
             sets=tuple(apart(found)),
             complete=complete,
-            is_rough=phases[0].is_rough,
+            sure=everyone & evaluate(sure_of_price(narrowing), lists) if phases[0].is_rough else everyone,
             strong=found[strong_phase(meaning)],
             recent=find_recent(everything),
         )
@@ -158,15 +164,17 @@ def gather(
     return None
 
 
-def _sets(state: PostingsState, phases: tuple[Wanted, ...], start: Place) -> tuple[list[BitMap], bool]:
-    """Return what each phase takes in, and whether that is all of it."""
+def _sets(
+    state: PostingsState, phases: tuple[Wanted, ...], start: Place
+) -> tuple[dict[str, BitMap], list[BitMap], bool]:
+    """Return the lists that were read, what each phase takes in, and whether that is all of it."""
     keys = {key for phase in phases for key in phase.needed()}
     lists = read_lists(state, keys, [0])
     found = [evaluate(phase, lists) for phase in phases]
     if state.chunks == 1 or _is_enough(apart(found), start):
-        return found, state.chunks == 1
+        return lists, found, state.chunks == 1
     lists = read_lists(state, keys, range(1, state.chunks), begun=lists)
-    return [evaluate(phase, lists) for phase in phases], True
+    return lists, [evaluate(phase, lists) for phase in phases], True
 
 
 def _is_enough(sets: list[BitMap], start: Place) -> bool:

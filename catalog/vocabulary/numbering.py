@@ -27,7 +27,7 @@ from catalog.vocabulary.postings import BLOCK, POSTINGS, block_id, bucket_id, fa
 
 _LONG = 200
 """Lists of so many products have a document of their own."""
-_IN_BUCKET = 1_500
+_IN_BUCKET = 400
 """About so many numbers are kept in a document of short lists."""
 _INSERTS = 1_000
 _SHOWN = 5_000

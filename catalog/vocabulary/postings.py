@@ -90,28 +90,31 @@ def read_lists(
     Raises:
         PostingsGone: another build has taken the place of this one.
     """
-    places: dict[str, tuple[str, ...]] = {}
-    for chunk in chunks:
-        by_bucket: dict[int, list[str]] = {}
-        for key in {*keys, _ALWAYS}:
-            places[list_id(state.build, chunk, key)] = (key,)
-            by_bucket.setdefault(bucket_of(key, state.buckets[chunk]), []).append(key)
-        for bucket, together in by_bucket.items():
-            places[bucket_id(state.build, chunk, bucket)] = tuple(together)
+    wanted = {*keys, _ALWAYS}
+    places = {list_id(state.build, chunk, key): (chunk, key) for chunk in chunks for key in wanted}
     parts: dict[str, list[BitMap]] = {key: [one] for key, one in (begun or {}).items()}
+    short: dict[str, set[str]] = {}
     with mongo.reading() as database:
-        for row in database[POSTINGS].find({"_id": {"$in": list(places)}}):
-            held = places[row["_id"]]
-            if "list" in row:
-                parts.setdefault(held[0], []).append(BitMap.deserialize(row["list"]))
-                continue
-            short = orjson.loads(row["lists"])
-            for key in held:
-                if key in short:
-                    parts.setdefault(key, []).append(BitMap(short[key]))
+        for row in _by_ids(database, list(places)):
+            _, key = places.pop(row["_id"])
+            parts.setdefault(key, []).append(BitMap.deserialize(row["list"]))
+        for chunk, key in places.values():
+            bucket = bucket_id(state.build, chunk, bucket_of(key, state.buckets[chunk]))
+            short.setdefault(bucket, set()).add(key)
+        for row in _by_ids(database, list(short)):
+            together = orjson.loads(row["lists"])
+            for key in short[row["_id"]].intersection(together):
+                parts.setdefault(key, []).append(BitMap(together[key]))
     if _ALWAYS not in parts:
         raise PostingsGone(state.build)
     return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in parts.items()}
+
+
+def _by_ids(database: mongo.Documents, identifiers: list[str]) -> Iterable[Mapping[str, Any]]:
+    if not identifiers:
+        return ()
+    # All of them in one answer.
+    return database[POSTINGS].find({"_id": {"$in": identifiers}}).batch_size(len(identifiers) + 1)
 
 
 def read_ids(state: PostingsState, numbers: Collection[int]) -> dict[int, str]:
@@ -122,7 +125,7 @@ def read_ids(state: PostingsState, numbers: Collection[int]) -> dict[int, str]:
     """
     blocks = {block_id(state.build, number // BLOCK): number // BLOCK for number in numbers}
     with mongo.reading() as database:
-        rows = list(database[POSTINGS].find({"_id": {"$in": list(blocks)}}))
+        rows = list(_by_ids(database, list(blocks)))
     if len(rows) < len(blocks):
         raise PostingsGone(state.build)
     packed = {blocks[row["_id"]]: row["ids"] for row in rows}
