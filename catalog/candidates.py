@@ -19,7 +19,7 @@ from catalog.search.ranking import Candidate
 _COUNT_SHARE = 0.2
 _FACET_SHARE = 0.4
 """Shares of the budget of a search, on top of it: its total and its facets are worth less than its products."""
-FACET_SAMPLE = 1_000
+FACET_SAMPLE = 500
 """Facet values are counted over at most this many results, the first in order of popularity."""
 FEW = 1_000
 """Up to this many results are put in order here rather than found in order."""

@@ -69,7 +69,7 @@ def with_one_edit(chance: random.Random, query: str) -> str | None:
     Only words of letters are changed that are long enough to be corrected; ``None`` where there is none.
     """
     words = query.split()
-    places = [place for place, word in enumerate(words) if len(word) > SHORTEST and word.isascii() and word.isalpha()]
+    places = [place for place, word in enumerate(words) if len(word) >= SHORTEST and word.isascii() and word.isalpha()]
     if not places:
         return None
     chosen = chance.choice(places)

@@ -32,7 +32,7 @@ from catalog.search.request import SearchRequest, Sort
 
 TOTAL_CAP = MAX_TOTAL
 """Results are counted up to this many; beyond it a page says "10,000+"."""
-WINDOW = 400
+WINDOW = 200
 """So many candidates are ranked at a time. A multiple of the page, so that no page lies in two windows."""
 ATTRIBUTES = "attributes."
 """Where the attributes of a product are stored."""
