@@ -5,11 +5,12 @@ caches; the reference on the same server is one ``$or`` of regular expressions o
 library is tantivy over the same products, which answers the same log with the first 20 and an exact total.
 Latencies are a closed loop, one query after the other.
 
-Run it with ``python -m bench.search [--full]``.
+Run it with ``python -m bench.search [--full] [--sizes 30000 1000000]``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -35,13 +36,16 @@ _QUERIES, _SEED = 1_000, 1
 _TOP = 20
 
 
-def run(*, full: bool = False) -> list[Result]:
-    """Measure at each size; bars are judged at the largest, growth between neighbouring sizes."""
-    sizes = _FULL_SIZES if full else _SIZES
+def run(*, full: bool = False, sizes: Sequence[int] = ()) -> list[Result]:
+    """Measure at each size; bars are judged at the largest, growth between neighbouring sizes.
+
+    Progress goes to the standard error output. The data take about 5 GB for each million products while it runs.
+    """
+    sizes = sizes or (_FULL_SIZES if full else _SIZES)
     measured: list[dict[str, Any]] = []
     library: list[float] = []
     with tempfile.TemporaryDirectory(prefix="speedscale-bench-") as folder:
-        server = MongodServer(Path(folder) / "mongodb", cache_mb=6_000 if full else 2_000)
+        server = MongodServer(Path(folder) / "mongodb", cache_mb=6_000 if max(sizes) > 500_000 else 2_000)
         environment = {
             **os.environ,
             "MONGO_URI": server.uri,
@@ -53,25 +57,40 @@ def run(*, full: bool = False) -> list[Result]:
         try:
             for size in sizes:
                 started = time.perf_counter()
-                _manage(environment, "manage.py", "seed", "--count", str(size), "--rebuild-indexes")
+                _tell(f"seeding up to {size:,} products, building indexes, counting words")
+                _manage(environment, "manage.py", "seed", "--count", str(size), "--rebuild-indexes", told=True)
                 built = time.perf_counter() - started
+                _tell(f"took {built:,.0f} s; running the log of {_QUERIES:,} queries")
                 is_last = size == sizes[-1]
                 probe = ["-m", "bench.search_probe", str(_QUERIES), str(_SEED), *(["regex"] if is_last else [])]
                 measured.append({**json.loads(_manage(environment, *probe)), "seed_and_count_seconds": round(built, 1)})
                 if is_last:
+                    _tell("the same with tantivy")
                     library = _library(server.uri, Path(folder) / "tantivy")
         finally:
             server.stop()
     return [*_judge_cold(measured[-1]), _judge_library(measured[-1], library), *_judge_growth(measured)]
 
 
-def _manage(environment: dict[str, str], *arguments: str) -> str:
+def _tell(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+def _manage(environment: dict[str, str], *arguments: str, told: bool = False) -> str:
+    """Run a command and return its output; ``told`` shows that as progress instead."""
     finished = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=sys.stderr if told else subprocess.PIPE,
+        stderr=None if told else subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if finished.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} failed:\n{finished.stdout[-2000:]}{finished.stderr[-2000:]}")
-    return finished.stdout
+        output = f"{finished.stdout or ''}"[-2000:] + f"{finished.stderr or ''}"[-2000:]
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{output}")
+    return finished.stdout or ""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -159,6 +178,11 @@ def _judge_cold(at: dict[str, Any]) -> list[Result]:
                 "regex_p95_ms": reference,
                 "by_kind_median_ms": _by_kind(at["searches"]),
                 "indexes_mib": at["indexes_mib"],
+                "lists_mib": at["lists_mib"],
+                "without_facets": {
+                    name: round(percentile(at["without_facets"], share), 1)
+                    for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+                },
                 "seed_and_count_seconds": at["seed_and_count_seconds"],
             },
         )
@@ -227,5 +251,9 @@ def _by_kind(rows: Sequence[Sequence[Any]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    for result in run(full="--full" in sys.argv):
-        print(f"{result.id}: {result.figure} ({result.work}; required {result.bar})", json.dumps(result.details)[:1500])
+    parser = argparse.ArgumentParser(prog="python -m bench.search")
+    parser.add_argument("--full", action="store_true", help="up to 3 million products")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[], help="numbers of products, ascending")
+    chosen = parser.parse_args()
+    for result in run(full=chosen.full, sizes=chosen.sizes):
+        print(f"{result.id}: {result.figure} ({result.work}; required {result.bar})", json.dumps(result.details)[:2500])

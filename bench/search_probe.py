@@ -53,6 +53,7 @@ def main() -> None:
         "indexes_mib": {
             name: size / 2**20 for name, size in database.command("collStats", "products")["indexSizes"].items()
         },
+        "lists_mib": database.command("collStats", "search_postings")["storageSize"] / 2**20,
     }
     if "regex" in sys.argv:
         result["regex"] = _regex(database, log[:_REGEX_QUERIES])

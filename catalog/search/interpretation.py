@@ -16,6 +16,9 @@ MAX_SPELLINGS = 4
 _SHORTEST_PREFIX = 3
 _MAX_COMPLETIONS = 8
 _COMPLETION_SHARE = 0.2
+_SELDOM = 5
+_FAR_MORE = 20
+"""A known word that at most so many products have may be a misspelling of one that so many times as many have."""
 
 
 class Origin(Enum):
@@ -88,8 +91,11 @@ def interpret(query: str, lexicon: Lexicon, *, as_typed: bool = False) -> list[I
     if not lexicon.products:
         return [Interpretation(query, tuple(Want(unit, unit.options[0]) for unit in units))]
     wants = [_want(unit, stats, lexicon.products) for unit in units]
-    if as_typed or all(want.known for want in wants):
+    if as_typed:
         return [_finished(query, wants, lexicon)]
+    if all(want.known for want in wants):
+        others = _seldom_respelt(query, wants, lexicon)
+        return [_finished(query, wants, lexicon), *(_finished(*meaning, lexicon) for meaning in others)]
     wants = list(_rejoined(wants, lexicon))
     return [_finished(*meaning, lexicon) for meaning in _respelt(query, wants, lexicon)]
 
@@ -173,6 +179,22 @@ def _head(query: str, wants: Sequence[Want]) -> int:
     end = len(head_of(query))
     heads = [place for place, want in enumerate(wants) if want.kinds and want.unit.start < end]
     return heads[-1] if heads else -1
+
+
+def _seldom_respelt(query: str, wants: Sequence[Want], lexicon: Lexicon) -> Iterator[tuple[str, list[Want]]]:
+    """Yield the query with the rarest of its words replaced, if others are very much like it and far more frequent.
+
+    Catalogues have typing errors too, so a word that is known may be one. What is typed comes first: this is for where
+    no product has it together with the others.
+    """
+    rarest = min(range(len(wants)), key=lambda place: wants[place].frequency)
+    want = wants[rarest]
+    if len(wants) < 2 or want.frequency > _SELDOM or not want.unit.is_plain_word:
+        return
+    for spelling in lexicon.spellings(want.unit.word)[:1]:
+        corrected = _correction(want.unit, spelling.word, lexicon)
+        if corrected is not None and corrected.frequency >= _FAR_MORE * want.frequency:
+            yield query, [*wants[:rarest], corrected, *wants[rarest + 1 :]]
 
 
 def _rejoined(wants: Sequence[Want], lexicon: Lexicon) -> Iterator[Want]:

@@ -14,7 +14,7 @@ from itertools import combinations
 from rapidfuzz.distance import OSA
 
 SHORTEST = 4
-"""Shorter words are never corrected: too many others are one edit away."""
+"""Shorter words are never corrected to, and corrected only if a letter is missing: too many others are an edit away."""
 TWO_EDITS_FROM = 8
 _PREFIX = 7
 _LONGEST = 30
@@ -50,6 +50,9 @@ def deletions_of_known(word: str) -> list[str]:
 
 def deletions_of_typed(word: str) -> list[str]:
     """Return the forms to ask for when ``word`` was typed; none where it cannot be misspelt."""
+    if len(word) == SHORTEST - 1 and can_be_misspelt(word):
+        # A word of which it is what is left has it among its own deletions.
+        return [word]
     edits = most_edits(len(word))
     return sorted(_deletions(word, edits)) if edits and can_be_misspelt(word) else []
 
@@ -59,9 +62,11 @@ def best_spellings(typed: str, known: Iterable[Spelling], *, limit: int) -> list
 
     Fewer edits weigh more than frequency, and people rarely mistype the first letter.
     """
-    most = most_edits(len(typed))
+    most = max(most_edits(len(typed)), 1)
     scored = []
     for spelling in known:
+        if len(typed) < SHORTEST and len(spelling.word) <= len(typed):
+            continue
         distance = OSA.distance(typed, spelling.word, score_cutoff=most)
         if 0 < distance <= most:
             cost = _EDIT_COST * distance + _FIRST_LETTER_COST * (typed[0] != spelling.word[0])

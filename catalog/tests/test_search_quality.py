@@ -209,3 +209,31 @@ def test_the_lexicon_forgets_nothing_that_is_stored(catalogue: Any) -> None:
     assert lexicon.stats(["keyboard"])["keyboard"].strong == 2
     lexicon.forget()
     assert lexicon.stats(["keyboard"])["keyboard"].strong == 2
+
+
+def test_a_misspelling_that_products_have_is_corrected_only_where_it_finds_nothing(catalogue: Any) -> None:
+    store(*(draft(f"K-{number}", name="Red keyboard", product_type="Keyboard") for number in range(30)))
+    store(draft("WRONG", name="Keybord tray", product_type="Tray", category_path=("Office",)))
+    build_vocabulary(catalogue)
+    assert (first("keybord"), answer("keybord")["corrected_query"]) == ("WRONG", None)
+    assert (first("keybord tray"), answer("keybord tray")["corrected_query"]) == ("WRONG", None)
+    red = answer("red keybord")
+    assert (red["corrected_query"], red["matching_all"]) == ("red keyboard", 20)
+    assert answer("red keybord", as_typed=True)["corrected_query"] is None
+
+
+def test_a_word_of_three_letters_may_lack_one(catalogue: Any) -> None:
+    assert (first("dsk lamp"), answer("dsk lamp")["corrected_query"]) == ("LAMP", "desk lamp")
+
+
+def test_a_synonym_that_names_a_kind_tells_what_was_asked_for(catalogue: Any) -> None:
+    store(
+        draft("STICKER", name="Laptop sticker", product_type="Sticker", category_path=("Office",)),
+        draft("BOOK", name="Acer Aspire", product_type="Notebook", category_path=("PCs",), description="A laptop."),
+    )
+    build_vocabulary(catalogue)
+    found = {
+        each["sku"]: each["why"]["parts"]["is what was asked for"] for each in answer("laptop", explain=True)["data"]
+    }
+    assert found["STICKER"] == 0
+    assert found["BOOK"] == found["NOTE"] > 0
