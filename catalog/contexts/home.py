@@ -15,6 +15,7 @@ from catalog.search.request import SearchRequest, Sort
 from catalog.services.products import CategoryJSON
 
 _TILES = 12
+_IDEAS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def build_home_page(*, trending: Sequence[str], categories: Cached, popular: Cac
 def _ideas(products: Sequence[ProductJSON]) -> tuple[Link, ...]:
     """Return searches for what the most popular products are."""
     kinds = dict.fromkeys(product["productType"] for product in products if product["productType"])
-    return tuple(Link(kind, query_url(kind.lower())) for kind in kinds)
+    return tuple(Link(kind, query_url(kind.lower())) for kind in list(kinds)[:_IDEAS])
 
 
 def category_tiles(categories: Sequence[CategoryJSON]) -> tuple[CategoryTile, ...]:
