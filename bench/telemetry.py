@@ -25,25 +25,26 @@ _UNMEASURED = 3
 
 def run(*, full: bool = False) -> list[Result]:
     """Measure hot searches with and without telemetry in turn, then the dashboard before and after a million more."""
-    rounds, seconds = (15, 4.0) if full else (9, 3.0)
+    rounds, seconds = (61, 1.0) if full else (31, 1.0)
     pages = 100 if full else 40
     with ExitStack() as cleanup, running_stack(products=2000) as stack:
         without = _start_without(cleanup, stack)
         for url in (stack.url, without):
             wait_until_hot(url + _SEARCH)
             run_load(url + _SEARCH, seconds=1, connections=1)
-        pairs = [
-            (
-                run_load(stack.url + _SEARCH, seconds=seconds, connections=1),
-                run_load(without + _SEARCH, seconds=seconds, connections=1),
-            )
-            for _ in range(rounds)
-        ]
+        pairs = [_pair(stack.url, without, seconds, without_first=bool(number % 2)) for number in range(rounds)]
         _feed(stack, _FEW)
         few = _page_times(stack, pages)
         _feed(stack, _MANY - _FEW)
         many = _page_times(stack, pages)
     return [_judge_cost(pairs), _judge_page(few, many)]
+
+
+def _pair(url: str, without: str, seconds: float, *, without_first: bool) -> tuple[Load, Load]:
+    """Load both servers in turn, each first in every other round; return the one with telemetry first."""
+    first, second = (without, url) if without_first else (url, without)
+    loads = [run_load(server + _SEARCH, seconds=seconds, connections=1) for server in (first, second)]
+    return (loads[1], loads[0]) if without_first else (loads[0], loads[1])
 
 
 def _start_without(cleanup: ExitStack, stack: Stack) -> str:

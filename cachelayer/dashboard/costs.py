@@ -78,7 +78,7 @@ class Prediction:
     last_place: int
     ttl: str
     current_ttl: str
-    reads: int
+    reads: str
     span: str
     rows: tuple[tuple[str, str, str, str], ...]
     error: str
@@ -211,7 +211,7 @@ def build_prediction(samples: Sequence[Sample], *, kind: str, place: int | None)
         last_place=len(TTL_CHOICES) - 1,
         ttl=format_age(TTL_CHOICES[chosen]),
         current_ttl=format_age(policy.soft_seconds),
-        reads=len(references),
+        reads=f"{len(references):,}",
         span=format_age(references[-1].at - references[0].at),
         rows=(
             ("Fresh hits", _percent(real.fresh), _percent(in_force.fresh), _percent(other.fresh)),

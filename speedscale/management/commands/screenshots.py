@@ -16,7 +16,13 @@ from speedscale.embedded.state import read_endpoints
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-_SIZES = {"desktop": (1160, 700), "tall": (1160, 1000), "tablet": (834, 1112), "phone": (390, 844)}
+_SIZES = {
+    "desktop": (1160, 700),
+    "tall": (1160, 1000),
+    "taller": (1160, 1660),
+    "tablet": (834, 1112),
+    "phone": (390, 844),
+}
 _MAX_BYTES = 300_000
 _ROUNDS = 6
 _ASKED_OF_THE_API = ("/api/search?query=wireless+mouse", "/api/search?query=desk", "/api/trending")
@@ -42,7 +48,7 @@ class Shot:
 
     @property
     def file_name(self) -> str:
-        device = "desktop" if self.device == "tall" else self.device
+        device = "desktop" if self.device in {"tall", "taller"} else self.device
         return f"{self.page}-{device}-{self.theme}.png"
 
 
@@ -61,7 +67,7 @@ class Command(BaseCommand):
         output.mkdir(parents=True, exist_ok=True)
         try:
             with headless_chromium() as browser:
-                for shot in _shots(_warm_up(browser, url)):
+                for shot in (*_shots(_warm_up(browser, url)), *_shots_of_what_was_kept(browser, url)):
                     self._take(browser, url, shot, output / shot.file_name)
         except BrowserMissing as error:
             raise CommandError(str(error)) from error
@@ -114,7 +120,28 @@ def _shots(product: str) -> tuple[Shot, ...]:
         Shot("product", product, "tablet", "dark"),
         Shot("nothing-found", nothing, "tablet", "light"),
         Shot("error", "/search?q=mouse&min_price=cheap", "phone", "light"),
-        Shot("dashboard", "/dashboard/", "tall", "light"),
-        Shot("dashboard", "/dashboard/", "tall", "dark"),
+        Shot("dashboard", "/dashboard/", "taller", "light"),
+        Shot("dashboard", "/dashboard/", "taller", "dark"),
         Shot("dashboard", "/dashboard/", "phone", "dark"),
     )
+
+
+def _shots_of_what_was_kept(browser: Browser, url: str) -> tuple[Shot, ...]:
+    """Return pictures of single things that the dashboard keeps: a miss, a value, and the newest replays, if any."""
+    page = browser.new_page()
+
+    def addresses(path: str) -> list[str]:
+        page.goto(url + path)
+        links = page.locator("table.data tbody a")
+        return [links.nth(number).get_attribute("href") or "" for number in range(min(links.count(), 2))]
+
+    shots = [Shot("request", path, "tall", "light") for path in addresses("/dashboard/history/?outcome=miss")[:1]]
+    shots += [
+        Shot("key", path, "desktop", "light") for path in addresses("/dashboard/keys/?prefix=search:wireless")[:1]
+    ]
+    runs = addresses("/dashboard/lab/")
+    if runs:
+        beside = f"?with={runs[1].rstrip('/').rpartition('/')[2]}" if len(runs) > 1 else ""
+        shots.append(Shot("replay", runs[0] + beside, "tall", "dark"))
+    page.close()
+    return tuple(shots)
