@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from catalog.documents import to_document
 from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
 from catalog.search.interpretation import interpret
@@ -21,7 +23,7 @@ from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.postings import POSTINGS
-from catalog.vocabulary.recent import begin_anew
+from catalog.vocabulary.recent import RECENT, begin_anew
 from catalog.vocabulary.store import lexicon
 
 COLOURS = ("Red", "Blue", "Green", "Black")
@@ -194,6 +196,16 @@ def test_what_changed_while_products_were_numbered_is_kept(catalogue: Any) -> No
     new = create_product(draft=draft("NEW", name="Purple Mouse")).product
     begin_anew(catalogue, since=new.updated_at)
     assert search_products(request=SearchRequest(query="purple mouse")).value["matching_all"] == 1
+
+
+def test_what_was_loaded_just_before_the_numbering_does_not_count_as_changed(catalogue: Any) -> None:
+    documents = [
+        to_document(draft(f"FRESH-{number}", name="Purple Mouse"), now=datetime.now(UTC)) for number in range(9)
+    ]
+    catalogue[PRODUCTS].insert_many([dict(document) for document in documents])
+    build_vocabulary(catalogue)
+    page = find_page(SearchRequest(query="purple mouse"))
+    assert (page.total, page.exact, catalogue[RECENT].count_documents({})) == (9, True, 0)
 
 
 def test_a_search_that_meets_a_new_numbering_uses_it(catalogue: Any) -> None:

@@ -71,9 +71,10 @@ def remember(
 
 def begin_anew(database: mongo.Documents, *, since: datetime) -> None:
     """Keep only what has changed since the last numbering began, wherever it was changed from."""
-    since -= _CLOCKS
     database[RECENT].create_indexes(_INDEXES)
-    database[RECENT].delete_many({"at": {"$lt": since}})
+    database[RECENT].delete_many({"at": {"$lt": since - _CLOCKS}})
+    # Without a margin: what an import has just written would count as changed. What a server with a slow clock writes
+    # meanwhile has been remembered by itself.
     changed = database[PRODUCTS].find({"updated_at": {"$gte": since}, "active": True}, KEPT)
     while batch := list(islice(changed, _BATCH)):
         remember(database, batch)
