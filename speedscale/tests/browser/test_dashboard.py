@@ -110,3 +110,7 @@ def test_everything_is_there_without_javascript(arrive: Callable[..., Visitor], 
     plain.open("/dashboard/costs/")
     page.get_by_role("button", name="Predict").click()
     expect(page.get_by_role("heading", name="Another time to live")).to_be_visible()
+    expect(plain.open("/dashboard/lab/").get_by_role("heading", name="Replays")).to_be_visible()
+    expect(plain.open("/dashboard/cluster/").get_by_role("heading", name="Verdict")).to_be_visible()
+    page.get_by_role("link", name="Which shard answers what").click()
+    expect(page.get_by_text("products.find({_id: ObjectId(")).to_be_visible()

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from speedscale.lab import runs
+from speedscale.lab import runs, switchboard
 from speedscale.lab.lessons import LESSONS
 from speedscale.lab.runs import Pair, Plan, Run
 from speedscale.lab.switchboard import _ACTIONS, SWITCHES
@@ -94,6 +95,29 @@ def test_with_servers_of_ones_own_the_switchboard_does_not_exist(staff: Client, 
         assert staff.get(f"/dashboard/lab/{path}").status_code == 404
     assert staff.post("/dashboard/lab/switchboard/act", {"action": "redis-stop"}).status_code == 404
     assert "witchboard" not in staff.get("/dashboard/lab/").content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("view", "method", "arguments"),
+    [
+        (switchboard.page, "get", {}),
+        (switchboard.lesson, "get", {"name": "hit", "number": 1}),
+        (switchboard.act, "post", {}),
+    ],
+)
+def test_where_there_is_a_switchboard_it_obeys_staff_alone(
+    view: Any, method: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switchboard, "ask_supervisor", lambda *_, **__: pytest.fail("nothing may be asked for"))
+    request = getattr(RequestFactory(), method)("/dashboard/lab/switchboard/", {"action": "redis-stop"})
+    # Somebody who has seen the cookie's name, and does not have the key that signs it.
+    request.COOKIES["speedscale_switchboard"] = "staff:1tfAbC:forged"
+    request.user = AnonymousUser()
+    assert "/accounts/login/" in view(request, **arguments)["Location"]
+    request.user = User.objects.create_user("shopper", password="x")
+    with pytest.raises(PermissionDenied):
+        view(request, **arguments)
 
 
 def test_every_lesson_has_five_steps_with_something_to_do_and_to_watch() -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from cachelayer.health import ProbeFailed
 from cachelayer.telemetry import Finished, recent_samples, recorder
 from cachelayer.telemetry.samples import sample_of
 from cachelayer.tests.finished import finished
+from catalog import mongo
 from catalog.tests.factories import draft, store
 from speedscale.lab import runs
 from speedscale.lab.contexts import build_run_page, run_row
@@ -116,6 +118,27 @@ def test_a_replay_pairs_cold_and_hot_answers_of_the_same_log(shop: None, setting
     assert stored == run
     assert stored is not None
     assert build_run_page(stored, None, others=[stored]).run.log_hash == hash_of(log)
+
+
+def test_after_each_restart_mongodb_is_found_again_before_anything_is_measured(
+    shop: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[Any] = []
+    really_probe = mongo.probe
+
+    def probe(*purposes: mongo.Purpose) -> None:
+        happened.append(set(purposes))
+        if happened[-2] == "restarted":
+            raise ProbeFailed("not yet")
+        really_probe(*purposes)
+
+    monkeypatch.setattr(mongo, "probe", probe)
+    run = new_run(Plan(count=2, rate=100.0))
+    replay(run, ["brand 1", "brand 2"], restart_mongodb=lambda: happened.append("restarted"))
+    # Each client of the driver has to find the server for itself.
+    both = {mongo.Purpose.PAGE, mongo.Purpose.SEARCH}
+    assert happened == ["restarted", both, both] * 2
+    assert run.finished == 2
 
 
 def test_hot_may_lie_in_the_process_as_well(shop: None) -> None:
