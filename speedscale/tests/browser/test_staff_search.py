@@ -50,11 +50,13 @@ def test_a_search_in_vain_becomes_a_synonym_and_a_product_is_pinned_without_java
     page.get_by_role("button", name="Decide").click()
     results = page.locator(".pin-preview__list").last.get_by_role("listitem")
     names = page.locator(".pin-preview__list").last.locator(".pin-row__name")
+    expect(names).to_have_count(10)
     first, second = names.all_inner_texts()[:2]
-    for _ in range(2):
+    for number in (1, 2):
         results.filter(has=page.get_by_role("button", name=re.compile("^Pin "))).first.get_by_role(
             "button", name=re.compile("^Pin ")
         ).click()
+        expect(page.locator(".pin-list ol > li")).to_have_count(number)
     page.get_by_role("button", name=f"Down {first}").click()
     expect(names.nth(0)).to_have_text(second)
     expect(names.nth(1)).to_have_text(first)
