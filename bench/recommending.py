@@ -115,7 +115,7 @@ def _proportional_sizes(process: psutil.Process) -> Iterator[int]:
 
 
 def _manifest(stack: Stack) -> dict[str, Any]:
-    with MongoClient(stack.environment["MONGO_URI"]) as client:
+    with MongoClient[dict[str, Any]](stack.environment["MONGO_URI"]) as client:
         models = client[stack.environment.get("MONGO_DB", "speedscale")]["models"]
         active: Any = models.find_one({"_id": "active"})
         document: Any = models.find_one({"_id": active["version"]})
@@ -140,7 +140,7 @@ def _cold(stack: Stack) -> dict[str, Any]:
 
 def _over_http(stack: Stack) -> list[float]:
     """Return the times of answers that no cache holds, from the client's side of the web server."""
-    with MongoClient(stack.environment["MONGO_URI"]) as client:
+    with MongoClient[dict[str, Any]](stack.environment["MONGO_URI"]) as client:
         products = client[stack.environment.get("MONGO_DB", "speedscale")]["products"]
         ids = [str(row["_id"]) for row in products.aggregate([{"$sample": {"size": 200}}, {"$project": {"_id": 1}}])]
     random.Random(13).shuffle(ids)

@@ -25,7 +25,7 @@ def main(asked: int, queries: int) -> None:
     from catalog.repository import stream_products
     from recommender import repository
     from recommender.artefacts import load_artefact
-    from recommender.features import token_line
+    from recommender.features import product_features
     from recommender.services import similar_products
     from recommender.vectors import transform_lines
 
@@ -38,7 +38,7 @@ def main(asked: int, queries: int) -> None:
     def lines() -> Iterator[str]:
         for product in stream_products():
             ids.append(product.id)
-            yield token_line(product)
+            yield " ".join([feature.token for feature in product_features(product)])
 
     matrix = transform_lines(vectoriser, weights, lines())
     search = NearestNeighbors(metric="cosine", algorithm="brute").fit(matrix)
