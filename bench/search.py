@@ -155,7 +155,7 @@ def _ask(index: tantivy.Index, searcher: tantivy.Searcher, query: Query) -> int:
         clauses.append((tantivy.Occur.Must, narrowed))
     result = searcher.search(tantivy.Query.boolean_query(clauses), limit=_TOP, count=True)
     # What is found has to be read, as our side reads it.
-    return sum(1 for _, address in result.hits if searcher.doc(address))
+    return sum(searcher.doc(address) is not None for _, address in result.hits)
 
 
 def _judge_cold(at: dict[str, Any]) -> list[Result]:

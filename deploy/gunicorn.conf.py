@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import os
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from speedscale.env import EnvError
+from speedscale.garbage import leave_what_is_loaded
 
 try:
     from speedscale import settings
@@ -55,14 +55,9 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: Any) -> None:
-    """Keep the garbage collector from going through what was loaded for good, and from running every few requests.
-
-    Almost everything that a request makes is freed without it, by counting references.
-    """
+    """Make ready for requests."""
     del worker
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    leave_what_is_loaded()
 
 
 def on_exit(server: Any) -> None:
