@@ -11,7 +11,7 @@ from time import time
 from cachelayer.dashboard.charts import GridLine, decades_of, height_percent, scale_lines
 from cachelayer.web.presentation import format_age, format_ms
 from speedscale.lab.runs import Plan, Run
-from speedscale.lab.summary import COLD_LABELS, HOT_LABELS, Side, Summary, summarise
+from speedscale.lab.summary import COLD_LABELS, HOT_LABELS, Side, Summary, overload_text, summarise
 
 _BANDS = 48
 WIDTH = 480
@@ -69,6 +69,7 @@ class RunView:
     progress: str
     progress_text: str
     problem: str
+    overload: str
     log: str
     log_hash: str
     settings: tuple[tuple[str, str], ...]
@@ -131,6 +132,7 @@ def _view(run: Run, decades: int) -> RunView:
         progress=f"{100 * share:.1f}",
         progress_text=_progress_text(run),
         problem=run.problem,
+        overload=overload_text(summary, plan.rate),
         log=_log_text(plan),
         log_hash=run.log_hash,
         settings=(

@@ -198,7 +198,7 @@ class _Measuring:
             self._discard(f"hot was {hot.outcome or 'not cached'}")
         else:
             times = [round(ms, 3) for ms in (cold_ms, hot_ms, cold.service_ms, hot.service_ms)]
-            pair = Pair(query, times[0], times[1], times[2], times[3], cold_first)
+            pair = Pair(query, times[0], times[1], times[2], times[3], cold_first, round(late_ms, 3))
             with self._result_lock:
                 self._run.pairs.append(pair)
                 self._run.finished += 1

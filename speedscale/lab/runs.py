@@ -54,6 +54,7 @@ class Pair:
         cold_ms: from the moment it was due until the response was there; ``hot_ms`` the same.
         cold_service_ms: what of it the steps of the request's own trace explain.
         cold_first: whether it was asked cold before hot.
+        late_ms: how long it waited for a free thread when it was due; part of the latency that was measured first.
     """
 
     query: str
@@ -62,6 +63,7 @@ class Pair:
     cold_service_ms: float
     hot_service_ms: float
     cold_first: bool
+    late_ms: float = 0.0
 
 
 @dataclass(slots=True)

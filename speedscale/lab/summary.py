@@ -9,6 +9,8 @@ from speedscale.lab.runs import Run
 from speedscale.lab.statistics import Interval, median_interval, percentile
 
 _RESAMPLES_LIVE = 200
+LATE_MS = 20.0
+_LATE_SHARE = 0.1
 COLD_LABELS = {
     "redis": "not in Redis, MongoDB warm",
     "mongodb": "not in Redis, MongoDB restarted (its own cache empty, the system's file cache not)",
@@ -29,14 +31,35 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Both sides and the ratio of each query's two latencies; ``ratio`` is ``None`` without a pair."""
+    """Both sides and the ratio of each query's two latencies; ``ratio`` is ``None`` without a pair.
+
+    Attributes:
+        late: pairs that waited for a free thread for more than :data:`LATE_MS` when they were due.
+    """
 
     pairs: int
     discarded: int
+    late: int
     cold: Side
     hot: Side
     ratio: Interval | None
     log_hash: str
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether so many pairs were late that waiting, and not caching, decides about the figures."""
+        return self.late > _LATE_SHARE * self.pairs
+
+
+def overload_text(summary: Summary, rate: float) -> str:
+    """Return what people should know of a run that was overloaded; nothing where it was not."""
+    if not summary.is_overloaded:
+        return ""
+    return (
+        f"{summary.late:,} of {summary.pairs:,} pairs waited for more than {LATE_MS:.0f} ms before they could begin: "
+        f"this machine does not keep up with {rate:g} pairs a second, and the figures tell more about waiting than "
+        "about caches. Choose a lower rate."
+    )
 
 
 def summarise(run: Run) -> Summary:
@@ -46,6 +69,7 @@ def summarise(run: Run) -> Summary:
     return Summary(
         pairs=len(run.pairs),
         discarded=sum(run.discarded.values()),
+        late=sum(pair.late_ms > LATE_MS for pair in run.pairs),
         cold=_side("cold", cold),
         hot=_side("hot", hot),
         ratio=_interval(run, ratios),

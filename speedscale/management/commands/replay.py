@@ -20,7 +20,7 @@ from speedscale.lab.limits import PlanError, checked_plan
 from speedscale.lab.querylogs import NoQueries, file_log, generated_log, recorded_log
 from speedscale.lab.replay import replay
 from speedscale.lab.runs import Plan, Run
-from speedscale.lab.summary import Summary, summarise
+from speedscale.lab.summary import Summary, overload_text, summarise
 from speedscale.running.control import ControlError, ask_supervisor
 
 
@@ -111,5 +111,8 @@ def _print(run: Run, summary: Summary) -> None:
     ratio = summary.ratio
     if ratio is not None:
         console.print(f"cold / hot: median {ratio.value:.1f}, 95 % interval {ratio.low:.1f} to {ratio.high:.1f}")
+    overload = overload_text(summary, run.plan.rate)
+    if overload:
+        console.print(overload, style="yellow")
     for reason, count in run.discarded.items():
         console.print(f"left out: {count} pairs, {reason}")

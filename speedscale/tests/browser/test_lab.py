@@ -101,7 +101,8 @@ def test_five_hundred_queries_are_replayed_and_their_interval_is_read(
 ) -> None:
     page = operator.open("/dashboard/lab/")
     page.get_by_label("How many").fill("500")
-    page.get_by_label("Pairs a second").fill("60")
+    # Slow enough for a busy machine: beyond what it serves, the figures tell of waiting.
+    page.get_by_label("Pairs a second").fill("20")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", name="Replay", level=1)).to_be_visible()
     expect(page.locator(".badge--healthy")).to_have_text("done", timeout=120_000)

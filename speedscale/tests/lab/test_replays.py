@@ -258,6 +258,15 @@ def test_two_runs_are_drawn_on_one_scale_and_told_whether_the_log_was_the_same()
     assert run_row(one).ratio == "10.0× (10.0 to 10.0)"
 
 
+@pytest.mark.parametrize(("late_ms", "is_told"), [(5.0, False), (80.0, True)])
+def test_a_rate_that_the_machine_does_not_keep_up_with_is_told(late_ms: float, is_told: bool) -> None:
+    pairs = [Pair("a", 10.0, 1.0, 9.0, 1.0, True)] * 8 + [Pair("b", 10.0, 1.0, 9.0, 1.0, True, late_ms)] * 2
+    run = Run(id="20260101-000001-abcd", plan=Plan(rate=60), state="done", total=10, finished=10, pairs=pairs)
+    text = build_run_page(run, None, others=[]).run.overload
+    assert text.startswith("2 of 10 pairs waited for more than 20 ms") is is_told
+    assert ("does not keep up with 60 pairs a second" in text) is is_told
+
+
 def test_a_marked_request_is_kept_as_generated() -> None:
     plain = finished()
     assert not sample_of(plain).generated
