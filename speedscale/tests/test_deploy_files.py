@@ -272,14 +272,14 @@ def test_missing_system_packages_are_one_line_for_who_may_not_install(bare_syste
     done = system_packages(bare_system, uid=1000)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "Missing system packages. Install them with: apt-get install libcurl4 chromium fonts-liberation"
+        "Missing system packages. Install them with: apt-get install libcurl4 chromium-headless-shell fonts-liberation"
     ]
 
 
 def test_missing_system_packages_are_installed_for_who_may(bare_system: Path) -> None:
     assert system_packages(bare_system, uid=0).returncode == 0
     asked = (bare_system / "apt-get.log").read_text()
-    assert asked.splitlines() == ["update", "install -y --no-install-recommends libcurl4 chromium fonts-liberation"]
+    assert asked.splitlines() == ["update", "install -y --no-install-recommends libcurl4 chromium-headless-shell fonts-liberation"]
 
 
 def test_an_installation_that_fails_is_told(bare_system: Path) -> None:

@@ -23,5 +23,5 @@ def test_without_chromium_the_package_to_install_is_named(data_dir: Path, tmp_pa
     done = manage("screenshots", "--output", str(tmp_path), DATA_DIR=str(data_dir), PATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        "CommandError: Chromium was not found: install Debian's package chromium (apt-get install chromium)."
+        "CommandError: Chromium was not found: install Debian's package (apt-get install chromium-headless-shell)."
     )
