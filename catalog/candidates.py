@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -24,6 +24,12 @@ FACET_SAMPLE = 500
 FEW = 1_000
 """Up to this many results are put in order here rather than found in order."""
 PRICE_INDEX = "terms_price"
+_RANKED = ("words", "spans", "impacts", "product_type", "category", "stock", "order.popularity")
+"""What ranking needs of a product."""
+_LABELS = ("brand", "category_path", "price", "rating")
+"""What facets count of a product, besides its stock."""
+_NOT_SHOWN = dict.fromkeys(("terms", "words", "spans", "impacts", "order", "analyzer"), 0)
+"""What search alone needs of a product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +71,22 @@ class Window:
     complete: bool
 
 
-def find_window(phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int) -> Window:
+def find_window(
+    phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int, labelled: bool = True
+) -> Window:
     """Return the next ``size`` candidates from ``start`` on.
 
     Args:
         terms: whose places in each product ranking wants to know.
+        labelled: whether facets or explanations are wanted, and so the labels of each candidate.
     """
     found: list[Candidate] = []
     until = deadline()
     try:
         for number in range(start.phase, len(phases)):
             place = start if number == start.phase else Place(phase=number)
-            rows = _find(phases[number], terms=terms, place=place, limit=size + 1 - len(found), deadline=until)
+            limit = size + 1 - len(found)
+            rows = _find(phases[number], terms=terms, place=place, limit=limit, deadline=until, labelled=labelled)
             found += rows
             if len(found) > size:
                 return Window(tuple(found[:size]), _end_of(rows[:-1], begin=place), complete=True)
@@ -90,13 +100,13 @@ def deadline() -> float:
     return perf_counter() + settings.SEARCH_BUDGET_MS / 1000
 
 
-def find_among(phase: Phase, *, terms: Sequence[str], deadline: float) -> list[Candidate]:
+def find_among(phase: Phase, *, terms: Sequence[str], deadline: float, labelled: bool = True) -> list[Candidate]:
     """Return all candidates of a phase whose products are known by their ids, in the static order.
 
     Raises:
         mongo.OutOfTime: it takes until after ``deadline``.
     """
-    return _find(phase, terms=terms, place=Place(), limit=phase.most or 0, deadline=deadline)
+    return _find(phase, terms=terms, place=Place(), limit=phase.most or 0, deadline=deadline, labelled=labelled)
 
 
 def _end_of(rows: list[Candidate], *, begin: Place) -> Place:
@@ -108,14 +118,12 @@ def _end_of(rows: list[Candidate], *, begin: Place) -> Place:
     return Place(begin.phase, key, (*begin.seen, *seen) if key == begin.key else seen)
 
 
-def _find(phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadline: float) -> list[Candidate]:
-    projection: dict[str, Any] = {
-        # MongoDB looks for the words itself: their places take a tenth of the bytes of the words.
-        "places": [{"$indexOfArray": [{"$ifNull": ["$words", []]}, {"$literal": term}]} for term in terms],
-        **dict.fromkeys(("spans", "impacts", "brand", "product_type", "category_path", "price", "rating", "stock"), 1),
-        "popularity": 1,
-        "order.popularity": 1,
-    }
+def _find(
+    phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadline: float, labelled: bool
+) -> list[Candidate]:
+    # The words come whole and are looked through here: an $indexOfArray for each term takes MongoDB longer than all
+    # the rest of the query.
+    projection = dict.fromkeys((*_RANKED, *_LABELS) if labelled else _RANKED, 1)
     with mongo.searching() as database:
         cursor = database[PRODUCTS].find(after_place(phase, key=place.key, seen=place.seen), projection)
         cursor = cursor.hint(phase.hint).max_time_ms(_left_ms(deadline))
@@ -130,19 +138,30 @@ def _find(phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadl
         Candidate(
             id=str(document["_id"]),
             key=document["order"]["popularity"],
-            places=document["places"],
+            places=_places(document.get("words", ()), terms),
             spans=document.get("spans", 0),
             impacts=document.get("impacts", ""),
-            brand=document["brand"],
             product_type=document["product_type"],
-            category_path=tuple(document["category_path"]),
-            price=document["price"],
-            rating=document["rating"],
+            category=document["category"],
             stock=document["stock"],
-            popularity=document["popularity"],
+            labels=_row(document) if labelled else None,
         )
         for document in documents
     ]
+
+
+def _places(words: Sequence[str], terms: Sequence[str]) -> list[int]:
+    return [words.index(term) if term in words else -1 for term in terms]
+
+
+def _row(document: Mapping[str, Any]) -> FacetRow:
+    return FacetRow(
+        document["brand"],
+        tuple(document["category_path"]),
+        document["price"],
+        document["rating"],
+        document["stock"],
+    )
 
 
 def _share(share: float) -> int:
@@ -172,7 +191,7 @@ def find_by_ids(identifiers: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the stored products of a page by id, without what search alone needs."""
     wanted = [ObjectId(identifier) for identifier in identifiers]
     with mongo.reading() as database:
-        cursor = database[PRODUCTS].find({"_id": {"$in": wanted}}, {"terms": 0, "words": 0})
+        cursor = database[PRODUCTS].find({"_id": {"$in": wanted}}, _NOT_SHOWN)
         return {str(document["_id"]): document for document in cursor}
 
 
@@ -228,7 +247,7 @@ def count_matches(matched: Phase) -> Count:
 
 def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
     """Return what the first :data:`FACET_SAMPLE` results add to the facets, and whether these are all results."""
-    wanted = dict.fromkeys(("brand", "category_path", "price", "rating", "stock"), 1)
+    wanted = dict.fromkeys((*_LABELS, "stock"), 1)
     try:
         with mongo.searching() as database:
             cursor = (
@@ -242,10 +261,7 @@ def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
             documents = list(cursor)
     except mongo.OutOfTime:
         return [], False
-    rows = [
-        FacetRow(row["brand"], tuple(row["category_path"]), row["price"], row["rating"], row["stock"])
-        for row in documents[:FACET_SAMPLE]
-    ]
+    rows = list(map(_row, documents[:FACET_SAMPLE]))
     return rows, len(documents) <= FACET_SAMPLE and not matched.cut
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
+from catalog.search.facets import FacetRow
 from catalog.search.impacts import CHARACTERS, occurrences_of
-from catalog.search.index_keys import MAX_POPULARITY, brand_words, kind_words, unpacked_spans
+from catalog.search.index_keys import MAX_POPULARITY, TIE_BITS, brand_words, kind_words, unpacked_spans
 from catalog.search.interpretation import Interpretation, Origin, Want
 
 
@@ -46,6 +47,8 @@ class Candidate:
     Attributes:
         key: its sort key in the static order.
         places: of each term of :func:`terms_of`, its place in the product's words, or -1.
+        category: the last level of its path.
+        labels: what facets and explanations need besides; ``None`` where neither is wanted.
     """
 
     id: str
@@ -53,13 +56,15 @@ class Candidate:
     places: Sequence[int]
     spans: int
     impacts: str
-    brand: str
     product_type: str
-    category_path: tuple[str, ...]
-    price: int
-    rating: float
+    category: str
     stock: int
-    popularity: int
+    labels: FacetRow | None = None
+
+    @property
+    def popularity(self) -> int:
+        """Its popularity, the upper bits of the key."""
+        return self.key >> TIE_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,7 @@ class Ranking:
     def _is_one(self, candidate: Candidate, best: Sequence[tuple[float, int]]) -> float:
         if self._head < 0 or best[self._head][1] < 0:
             return 0.0
-        kinds = kind_words(candidate.product_type, candidate.category_path[-1])
+        kinds = kind_words(candidate.product_type, candidate.category)
         is_one = not kinds.isdisjoint(self._wants[self._head].kinds)
         return HEAD * self._wants[self._head].rarity if is_one else 0.0
 
@@ -207,9 +212,10 @@ def _field_of(candidate: Candidate, slot: int, term: str) -> Field:
     if place < name:
         return Field.NAME
     if place < labels:
-        if term in kind_words(candidate.product_type, candidate.category_path[-1]):
+        if term in kind_words(candidate.product_type, candidate.category):
             return Field.KIND
-        return Field.BRAND if term in brand_words(candidate.brand) else Field.CATEGORY
+        is_brand = candidate.labels is not None and term in brand_words(candidate.labels.brand)
+        return Field.BRAND if is_brand else Field.CATEGORY
     return Field.ATTRIBUTE if place < attributes else Field.DESCRIPTION
 
 

@@ -142,12 +142,14 @@ def _numbered(choice: Choice, start: Place | None = None) -> Numbered | None:
     return gather(choice.meaning, choice.narrowing, choice.everything, start=start)
 
 
-def _window(choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int) -> Window:
+def _window(
+    choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int, labelled: bool
+) -> Window:
     if all_results is not None and (start == Place() or start.phase >= NUMBERED):
-        return all_results.window(start, terms=terms, size=size)
+        return all_results.window(start, terms=terms, size=size, labelled=labelled)
     if start.phase >= len(choice.phases):
         return Window((), None, complete=True)
-    return candidates.find_window(choice.phases, terms=terms, start=start, size=size)
+    return candidates.find_window(choice.phases, terms=terms, start=start, size=size, labelled=labelled)
 
 
 def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:
@@ -156,7 +158,8 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     start = Place(after.phase, after.key, after.seen) if after is not None else Place()
     offset = after.offset if after is not None else 0
     all_results = _numbered(choice, start)
-    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW)
+    labelled = request.explain or (with_facets and after is None)
+    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW, labelled=labelled)
     ranking = Ranking(choice.meaning)
     with span("rank"):
         best = ranking.ranked(window.candidates)[offset : offset + request.limit]
@@ -202,7 +205,7 @@ def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Seq
         if len(found) >= missing:
             break
         fewer = _choice(meaning, choice.number, narrowing_of(request))
-        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED)
+        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labelled=request.explain)
         fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
         seen.update(candidate.id for candidate in fresh)
         found += ranking.ranked(fresh)[: missing - len(found)]
@@ -252,14 +255,14 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
     is_all = window.end is None and window.complete and request.after is None
     if is_all:
         phase = among(choice.everything, [candidate.id for candidate in window.candidates])
-        shown = Source(phase, [_row(candidate) for candidate in window.candidates], whole=True)
+        shown = Source(phase, _rows(window), whole=True)
     elif request.after is None and all_results is not None and all_results.is_countable:
         # The candidates at hand are the first results.
-        shown = Source(choice.everything, [_row(candidate) for candidate in window.candidates], False, all_results)
+        shown = Source(choice.everything, _rows(window), False, all_results)
     else:
         shown = source_of(choice.everything, all_results)
     return facets_of(request, matched, shown=shown)
 
 
-def _row(candidate: Candidate) -> FacetRow:
-    return FacetRow(candidate.brand, candidate.category_path, candidate.price, candidate.rating, candidate.stock)
+def _rows(window: Window) -> list[FacetRow]:
+    return [candidate.labels for candidate in window.candidates if candidate.labels is not None]

@@ -98,7 +98,7 @@ class Numbered:
             for number in self.sets[phase].iter_equal_or_larger(first):
                 yield phase, number
 
-    def window(self, start: Place, *, terms: Sequence[str], size: int) -> Window:
+    def window(self, start: Place, *, terms: Sequence[str], size: int, labelled: bool = True) -> Window:
         """Return the next ``size`` candidates from ``start`` on; see :func:`catalog.candidates.find_window`."""
         pending = self._from(start)
         recent = set(self.recent.ids)
@@ -109,7 +109,9 @@ class Numbered:
         try:
             if start == Place() and recent:
                 # Where the numbered lists have them as well, they are left out there.
-                changed = candidates.find_among(among(self.everything, recent), terms=terms, deadline=deadline)
+                changed = candidates.find_among(
+                    among(self.everything, recent), terms=terms, deadline=deadline, labelled=labelled
+                )
             for _ in range(_ROUNDS):
                 batch = list(islice(pending, size - len(found)))
                 if not batch:
@@ -117,7 +119,7 @@ class Numbered:
                 taken += batch
                 ids = read_ids(self.state, [number for _, number in batch])
                 wanted = among(self.everything, set(ids.values()) - recent)
-                found += candidates.find_among(wanted, terms=terms, deadline=deadline)
+                found += candidates.find_among(wanted, terms=terms, deadline=deadline, labelled=labelled)
                 if len(found) >= size:
                     break
         except mongo.OutOfTime:
