@@ -43,7 +43,7 @@ def run(*, full: bool = False, sizes: Sequence[int] = ()) -> list[Result]:
     """
     sizes = sizes or (_FULL_SIZES if full else _SIZES)
     measured: list[dict[str, Any]] = []
-    library: list[float] = []
+    library: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="speedscale-bench-") as folder:
         server = MongodServer(Path(folder) / "mongodb", cache_mb=6_000 if max(sizes) > 500_000 else 2_000)
         environment = {
@@ -99,8 +99,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def _library(uri: str, folder: Path) -> list[float]:
-    """Return the milliseconds in which tantivy answers the same log with 20 products and a total."""
+def _library(uri: str, folder: Path) -> dict[str, Any]:
+    """Return the milliseconds in which tantivy answers the log with 20 products and a total, and its build time."""
+    started = time.perf_counter()
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("text", tokenizer_name="en_stem")
     for name in ("brand", "category"):
@@ -131,6 +132,7 @@ def _library(uri: str, folder: Path) -> list[float]:
         log = make_log(database, count=_QUERIES, seed=_SEED)
     index.reload()
     searcher = index.searcher()
+    build_seconds = time.perf_counter() - started
     for query in log:
         _ask(index, searcher, query)
     found = []
@@ -138,7 +140,7 @@ def _library(uri: str, folder: Path) -> list[float]:
         started = time.perf_counter()
         _ask(index, searcher, query)
         found.append((time.perf_counter() - started) * 1000)
-    return found
+    return {"ms": found, "build_seconds": round(build_seconds, 1)}
 
 
 def _ask(index: tantivy.Index, searcher: tantivy.Searcher, query: Query) -> int:
@@ -161,6 +163,7 @@ def _ask(index: tantivy.Index, searcher: tantivy.Searcher, query: Query) -> int:
 def _judge_cold(at: dict[str, Any]) -> list[Result]:
     cold = [row[0] for row in at["searches"]]
     ours, reference = percentile(cold, 0.95), percentile(at["regex"], 0.95)
+    times = reference / percentile(at["ours_of_regex"], 0.95)
     p99, worst = percentile(cold, 0.99), max(cold)
     deep = at["deep"]
     results = [
@@ -168,10 +171,10 @@ def _judge_cold(at: dict[str, Any]) -> list[Result]:
             id="P3",
             work=f"cold search with facets, {at['products']:,} products, {len(cold):,} mixed queries",
             against="one regular expression over name, brand and category",
-            figure=f"p95 {ours:.1f} ms, {reference / ours:.0f}x faster; p50 {statistics.median(cold):.1f} ms, "
+            figure=f"p95 {ours:.1f} ms, {times:.0f}x faster; p50 {statistics.median(cold):.1f} ms, "
             f"p99 {p99:.1f} ms, max {worst:.1f} ms",
             bar="p95 >= 100x faster, p99 <= 20 ms, none above 50 ms",
-            met=reference / ours >= 100 and p99 <= 20 and worst <= 50,
+            met=times >= 100 and p99 <= 20 and worst <= 50,
             details={
                 "slowest": sorted(at["searches"], reverse=True)[:20],
                 "incomplete": sum(not row[4] for row in at["searches"]),
@@ -203,8 +206,8 @@ def _judge_cold(at: dict[str, Any]) -> list[Result]:
     return results
 
 
-def _judge_library(at: dict[str, Any], library: list[float]) -> Result:
-    ours, theirs = percentile(at["without_facets"], 0.95), percentile(library, 0.95)
+def _judge_library(at: dict[str, Any], library: dict[str, Any]) -> Result:
+    ours, theirs = percentile(at["without_facets"], 0.95), percentile(library["ms"], 0.95)
     return Result(
         id="P4",
         work=f"cold search, first 20 and total: p95 {ours:.2f} ms",
@@ -214,7 +217,8 @@ def _judge_library(at: dict[str, Any], library: list[float]) -> Result:
         met=ours / theirs <= 3,
         details={
             "ours_median_ms": statistics.median(at["without_facets"]),
-            "theirs_median": statistics.median(library),
+            "theirs_median_ms": statistics.median(library["ms"]),
+            "theirs_build_seconds_with_reading": library["build_seconds"],
         },
     )
 
