@@ -120,6 +120,7 @@ def products_db() -> Any:
     """An empty catalogue with its validator and indexes."""
     from catalog import mongo
     from catalog.curations import CURATIONS, forget_known
+    from catalog.derived import CATALOG_STATE
     from catalog.indexes import CATEGORIES, PRODUCTS, ensure_collections, ensure_indexes
     from catalog.staff_log import STAFF_CHANGES
     from catalog.vocabulary.store import SEARCH_COLLECTIONS, lexicon
@@ -130,7 +131,7 @@ def products_db() -> Any:
         database[PRODUCTS].drop()
     ensure_collections(database)
     ensure_indexes(database)
-    for name in (PRODUCTS, CATEGORIES, CURATIONS, STAFF_CHANGES):
+    for name in (PRODUCTS, CATEGORIES, CURATIONS, STAFF_CHANGES, CATALOG_STATE):
         database[name].delete_many({})
     for name in SEARCH_COLLECTIONS:
         database[name].drop()

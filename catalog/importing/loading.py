@@ -15,8 +15,8 @@ from pymongo import InsertOne, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
-from catalog.categories import refresh_categories
 from catalog.changes import announce_changes, search_tags, tags_of_beginnings
+from catalog.derived import catch_up, is_behind, mark_behind
 from catalog.documents import ProductDocument, object_id_of, to_document
 from catalog.errors import CatalogUnavailable
 from catalog.importing.drafts import Built
@@ -25,7 +25,6 @@ from catalog.importing.rows import Rejection, shown
 from catalog.indexes import PRODUCTS, IndexConflict, ensure_collections, ensure_indexes
 from catalog.mongo import Documents
 from catalog.search.index_keys import brand_term
-from catalog.vocabulary.learning import refresh_vocabulary
 
 Products = Collection[dict[str, Any]]
 Write = InsertOne[dict[str, Any]] | ReplaceOne[dict[str, Any]]
@@ -86,15 +85,19 @@ def prepare(database: Documents, *, dry_run: bool) -> None:
         raise _unavailable(error) from error
 
 
-def finish(database: Documents) -> None:
+def finish(database: Documents, *, written: bool) -> None:
     """Bring what is derived from the products up to date: the categories with their counts, the words of search.
+
+    Args:
+        database: the catalogue.
+        written: whether this import has written; where not, only what an earlier run left behind is done.
 
     Raises:
         CatalogUnavailable: MongoDB does not answer.
     """
     try:
-        refresh_categories(database)
-        refresh_vocabulary(database)
+        if written or is_behind(database):
+            catch_up(database)
     except PyMongoError as error:
         raise _unavailable(error) from error
 
@@ -119,7 +122,10 @@ def load_batch(database: Documents, batch: Sequence[Built], *, dry_run: bool) ->
         with pymongo.timeout(BATCH_TIMEOUT_SECONDS):
             for _ in range(_ATTEMPTS):
                 writes = _planned(products, pending, loaded)
-                if dry_run or not writes or _written(products, writes, pending, loaded):
+                if dry_run or not writes:
+                    return loaded
+                mark_behind(database)
+                if _written(products, writes, pending, loaded):
                     return loaded
     except PyMongoError as error:
         raise _unavailable(error) from error

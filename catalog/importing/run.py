@@ -126,8 +126,8 @@ class _Importer:
         """Load what is left, and bring everything that is derived from products up to date."""
         with self._interrupts.shielded():
             self._load()
-            if self._report.written and not self._destination.dry_run:
-                finish(self._destination.database)
+            if not self._destination.dry_run:
+                finish(self._destination.database, written=self._report.written > 0)
             self.finished = True
 
     def _load(self) -> None:

@@ -10,15 +10,13 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from catalog.categories import refresh_categories
+from catalog.derived import catch_up, is_behind, mark_behind
 from catalog.indexes import PRODUCTS, ensure_collections
 from catalog.progress import Progress
 from catalog.seeding.batches import BatchResult, reason_of, store_batch
 from catalog.seeding.generator import DEFAULT_SEED, ProductGenerator
 from catalog.seeding.index_builds import build_missing_indexes, drop_product_indexes
 from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
-from catalog.vocabulary.building import build_vocabulary
-from catalog.vocabulary.learning import refresh_vocabulary
 
 MAX_COUNT = 99_999_999
 ONE_PROCESS = 20_000
@@ -82,6 +80,8 @@ def seed_catalogue(
     progress = progress or Progress()
     try:
         ensure_collections(database)
+        left_behind = is_behind(database)
+        mark_behind(database, recount=True)
         deleted = _delete_products(database, progress) if reset else 0
         empty = database[PRODUCTS].find_one({}, {"_id": 1}) is None
         if rebuild_indexes or (empty and count >= BULK):
@@ -96,11 +96,8 @@ def seed_catalogue(
         started = time.perf_counter()
         indexes = build_missing_indexes(database, progress)
         index_seconds = time.perf_counter() - started
-        categories = refresh_categories(database)
-        if loaded.created or deleted:
-            build_vocabulary(database, progress)
-        else:
-            refresh_vocabulary(database, progress)
+        recount = left_behind or loaded.created > 0 or deleted > 0
+        categories = catch_up(database, progress, recount=recount)
     except PyMongoError as error:
         raise SeedFailed(reason_of(error)) from error
     finally:

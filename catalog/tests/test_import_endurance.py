@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from pymongo import MongoClient
+from pymongo.errors import AutoReconnect
 
+from catalog import derived
 from catalog.importing import loading
 from catalog.importing.interrupt import Interrupts
 from catalog.importing.jsonl import parse_line
@@ -20,9 +22,10 @@ from catalog.importing.mapping import ImportMapping
 from catalog.importing.report import ImportReport, RejectionFile
 from catalog.importing.rows import Rejection, Row
 from catalog.importing.run import Destination, run_import
-from catalog.indexes import PRODUCTS
+from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.management.commands import import_products
 from catalog.tests.import_runs import ImportProcess, jsonl, row, rows_text
+from catalog.vocabulary.store import lexicon
 from speedscale.embedded.mongod import MongodServer
 
 MIB = 1024 * 1024
@@ -148,6 +151,62 @@ def test_a_mongodb_that_goes_away_is_one_line_and_running_again_completes(
             assert client["lost"][PRODUCTS].count_documents({"version": 1}) == 3500
     finally:
         server.stop()
+
+
+def lost_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let MongoDB be lost when ``name`` is called for the first time by what brings derived data up to date."""
+    real = getattr(derived, name)
+    calls: list[int] = []
+
+    def call(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise AutoReconnect("connection closed")
+        return real(*arguments)
+
+    monkeypatch.setattr(derived, name, call)
+
+
+@pytest.mark.parametrize("step", ["refresh_categories", "refresh_vocabulary"])
+def test_running_again_counts_what_the_first_run_did_not_come_to(
+    products_db: Any, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    importing(products_db, parsed(10))
+    lexicon.forget()
+    more = [parse_line(1, rows_text(row("X", name="Zither", category="Zithers")).strip()), *parsed(10)]
+    lost_once(monkeypatch, step)
+    assert "does not answer" in importing(products_db, iter(more)).stopped
+    assert derived.is_behind(products_db)
+    again = importing(products_db, iter(more))
+    assert (again.stopped, again.written) == ("", 0)
+    counts = {found["_id"]: found["product_count"] for found in products_db[CATEGORIES].find()}
+    assert counts == {"mice": 10, "zithers": 1}
+    lexicon.forget()
+    assert lexicon.products == 11
+    assert lexicon.stats(["zither"])["zither"].strong == 1
+    assert not derived.is_behind(products_db)
+
+
+def test_a_mark_that_is_set_while_another_catches_up_stays(products_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    importing(products_db, parsed(3))
+    derived.mark_behind(products_db)
+    refresh = derived.refresh_vocabulary
+
+    def meanwhile(*arguments: Any) -> bool:
+        derived.mark_behind(products_db)
+        return refresh(*arguments)
+
+    monkeypatch.setattr(derived, "refresh_vocabulary", meanwhile)
+    derived.catch_up(products_db)
+    assert derived.is_behind(products_db)
+
+
+def test_a_dry_run_neither_marks_nor_counts(products_db: Any, tmp_path: Path) -> None:
+    call_command("import_products", jsonl(tmp_path / "a.jsonl", row("A")), "--dry-run")
+    assert not derived.is_behind(products_db)
+    derived.mark_behind(products_db)
+    call_command("import_products", jsonl(tmp_path / "a.jsonl", row("A")), "--dry-run")
+    assert derived.is_behind(products_db)
 
 
 def test_standard_input_is_read_as_it_comes(products_db: Any, tmp_path: Path) -> None:

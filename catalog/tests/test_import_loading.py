@@ -208,7 +208,7 @@ def test_a_lost_mongodb_is_one_sentence(lost_database: Any, monkeypatch: pytest.
     for action in (
         lambda: prepare(lost_database, dry_run=False),
         lambda: prepare(lost_database, dry_run=True),
-        lambda: loading.finish(lost_database),
+        lambda: loading.finish(lost_database, written=True),
         lambda: load(lost_database, draft()),
     ):
         with pytest.raises(CatalogUnavailable) as caught:

@@ -17,7 +17,9 @@ import pytest
 from bson import ObjectId
 from django.conf import settings
 from pymongo import MongoClient
+from pymongo.errors import AutoReconnect
 
+from catalog import derived
 from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
 from catalog.seeding.batches import BatchResult
@@ -25,6 +27,8 @@ from catalog.seeding.catalogue import seed_catalogue
 from catalog.seeding.generator import ProductGenerator
 from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
 from catalog.tests.test_seed_catalogue import expected_state, state
+from catalog.vocabulary.building import build_vocabulary
+from catalog.vocabulary.store import TERMS
 from speedscale.embedded.mongod import MongodServer
 
 COUNT = 11_000
@@ -148,3 +152,24 @@ def test_a_server_that_dies_in_the_middle_is_one_line_and_the_next_run_completes
             assert len(client["shop"][PRODUCTS].index_information()) > 1
     finally:
         server.stop()
+
+
+def test_a_seed_that_died_before_counting_words_is_counted_by_the_next(
+    products_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seed(number: int, *, reset: bool = False) -> int:
+        return seed_catalogue(database=products_db, uri=settings.MONGO_URI, count=300, seed=number, reset=reset).created
+
+    def lost(*_: Any) -> int:
+        raise AutoReconnect("connection closed")
+
+    seed(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(derived, "build_vocabulary", lost)
+        with pytest.raises(SeedFailed):
+            seed(2, reset=True)
+    assert seed(2) == 0, "all products are there, as many as before"
+    found = {row["_id"]: row for row in products_db[TERMS].find()}
+    build_vocabulary(products_db)
+    assert found == {row["_id"]: row for row in products_db[TERMS].find()}
+    assert not derived.is_behind(products_db)

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from cachelayer.server.door import RedisUnavailable
+from catalog.derived import catch_up, is_behind
 from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS, ensure_collections, ensure_indexes
 from catalog.mongo import commanding
@@ -44,6 +45,9 @@ def prepare(report: Report, *, seed: bool, warm: int = 0) -> None:
         if count and is_outdated(database):
             report.say("  search has not analysed these products yet, or with an older version: reindexing")
             call_command("reindex_search")
+        if is_behind(database):
+            with report.step("categories and words counted, which an import or a seed did not come to"):
+                catch_up(database)
         if count and _TRAIN_COMMAND in get_commands() and not database[_MODELS].find_one({"_id": _ACTIVE}):
             train(report)
         report.say(f"  {count:,} products in database {settings.MONGO_DB}")
