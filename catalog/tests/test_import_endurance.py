@@ -131,6 +131,7 @@ def test_a_mongodb_that_goes_away_is_one_line_and_running_again_completes(
     try:
         with MongoClient[dict[str, Any]](server.uri, serverSelectionTimeoutMS=500, tz_aware=True) as client:
             database = client["lost"]
+            loading.prepare(database, dry_run=False)
 
             def rows_with_an_accident() -> Iterator[Row | Rejection]:
                 for index, item in enumerate(parsed(3500)):

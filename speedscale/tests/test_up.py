@@ -25,6 +25,8 @@ import pytest
 from django.conf import settings
 from pymongo import MongoClient
 
+from catalog.derived import is_behind, mark_behind
+from catalog.indexes import CATEGORIES
 from speedscale.embedded.ports import free_port
 from speedscale.embedded.state import Endpoints, read_endpoints
 from speedscale.tests.commands import MANAGE, environment, manage
@@ -145,6 +147,18 @@ def test_any_command_in_another_terminal_finds_the_servers(shared: Run) -> None:
     assert done.returncode == 0, done.stderr
     assert "0 products in database speedscale" in done.stdout
     assert read_endpoints(shared.data_dir).web_url == shared.url
+
+
+def test_preparing_counts_what_a_dead_import_has_left_behind(shared: Run) -> None:
+    with connect(shared.data_dir) as client:
+        database = client["speedscale"]
+        mark_behind(database)
+        stale = {"_id": "gone", "name": "Gone", "path": ["Gone"], "parent": "", "product_count": 1, "beginnings": []}
+        database[CATEGORIES].insert_one(stale)
+        done = manage("prepare", "--no-seed", DATA_DIR=str(shared.data_dir))
+        assert done.returncode == 0, done.stderr
+        assert database[CATEGORIES].count_documents({}) == 0
+        assert not is_behind(database)
 
 
 def test_a_second_run_on_the_same_data_is_refused_and_names_the_first(shared: Run) -> None:
