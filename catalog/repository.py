@@ -155,9 +155,9 @@ def stream_products(*, limit: int = 0) -> Iterator[Product]:
 
 
 def count_changes(since: datetime) -> tuple[int, int]:
-    """Return how many products were changed or added after ``since``, and how many there are; for commands."""
+    """Return how many active products were changed or added after ``since``, and how many there are; for commands."""
     with mongo.commanding() as database:
-        changed = database[PRODUCTS].count_documents({"updated_at": {"$gt": since}})
+        changed = database[PRODUCTS].count_documents({"active": True, "updated_at": {"$gt": since}})
         return changed, database[PRODUCTS].count_documents({"active": True})
 
 

@@ -31,9 +31,14 @@ class BadArtefact(ModelRefused):
     """The files of a model are missing, damaged, or not what the manifest says."""
 
 
+def is_version(text: str) -> bool:
+    """Return whether a text can be the version of a model."""
+    return _VERSION.match(text) is not None
+
+
 def directory_of(version: str) -> Path:
     """Return where the files of a version are; raise :class:`BadArtefact` for what cannot be a version."""
-    if not _VERSION.match(version):
+    if not is_version(version):
         raise BadArtefact(f"{version!r} is not the version of a model; see --list.")
     return Path(settings.DATA_DIR) / "models" / version
 

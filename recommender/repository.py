@@ -171,12 +171,37 @@ def count_neighbours(version: str) -> int:
         return database[SIMILAR].count_documents(_of(version))
 
 
-def delete_model(version: str) -> None:
-    """Remove all that is stored of a version; the live one must not be given."""
+def count_known(version: str, product_ids: Sequence[str]) -> int:
+    """Return how many of some products a version holds neighbours of."""
+    keys = [f"{version}:{product_id}" for product_id in product_ids]
     with mongo.commanding() as database:
-        database[MODELS].delete_one({"_id": version})
+        return database[SIMILAR].count_documents({"_id": {"$in": keys}})
+
+
+def stored_versions() -> set[str]:
+    """Return the versions of which neighbours or terms are stored, with one look at the index for each."""
+    versions: set[str] = set()
+    with mongo.commanding() as database:
+        for collection in (SIMILAR, MODEL_TERMS):
+            after = ""
+            while found := database[collection].find_one({"_id": {"$gt": after}}, {"_id": 1}, sort=[("_id", 1)]):
+                version = str(found["_id"]).partition(":")[0]
+                versions.add(version)
+                after = f"{version}{_AFTER_COLON}"
+    return versions
+
+
+def delete_neighbours(version: str) -> None:
+    """Remove the neighbours and terms of a version; the live one must not be given."""
+    with mongo.commanding() as database:
         for collection in (SIMILAR, MODEL_TERMS):
             database[collection].delete_many(_of(version))
+
+
+def delete_manifest(version: str) -> None:
+    """Remove a model from the list; the live one must not be given."""
+    with mongo.commanding() as database:
+        database[MODELS].delete_one({"_id": version})
 
 
 def take_lock(*, owner: str, version: str, lease_seconds: float) -> str:
@@ -196,8 +221,8 @@ def take_lock(*, owner: str, version: str, lease_seconds: float) -> str:
             return str(before["version"])
         holder: Mapping[str, Any] = locks.find_one({"_id": _LOCK}) or free
     raise TrainingRunning(
-        f"Another training ({holder['owner']}) has been running since {holder['since']:%Y-%m-%d %H:%M:%S} UTC; "
-        f"its lock ends at {holder['until']:%H:%M:%S} unless it is renewed."
+        f"Another training or activation ({holder['owner']}) has been running since "
+        f"{holder['since']:%Y-%m-%d %H:%M:%S} UTC; its lock ends at {holder['until']:%H:%M:%S} unless it is renewed."
     )
 
 

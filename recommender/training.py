@@ -18,7 +18,7 @@ from catalog.products import Product
 from catalog.progress import Progress
 from catalog.repository import count_changes, stream_products
 from recommender import repository
-from recommender.artefacts import delete_artefact, load_artefact, new_version, save_artefact
+from recommender.artefacts import delete_artefact, is_version, load_artefact, new_version, save_artefact
 from recommender.caching import forget_active_version
 from recommender.corpus import Corpus
 from recommender.diversity import Selection
@@ -97,11 +97,11 @@ def train(options: TrainingOptions, progress: Progress) -> Trained:
         try:
             trained = _build(version, started, options, progress)
             lock.confirm()
+            repository.insert_model(trained.manifest, refused=trained.refused)
         except BaseException:
             # Also on Ctrl-C: what has been written belongs to a version that nobody will ever ask for.
             _delete(version)
             raise
-        repository.insert_model(trained.manifest, refused=trained.refused)
         if not trained.refused:
             _go_live(version)
         return trained
@@ -111,41 +111,24 @@ def activate(version: str, *, force: bool = False) -> Manifest:
     """Make a kept model live again, after checking its files and neighbours.
 
     Raises:
+        TrainingRunning: a training is at work; the two would remove each other's models.
         UnknownModel: there is no such model.
         BadArtefact: its files are damaged.
         ModelRefused: its neighbours are incomplete, or it was refused and ``force`` is not set.
     """
-    manifest, refused = repository.get_model(version)
-    if refused and not force:
-        raise ModelRefused(f"Model {version} was refused: {refused}. Use --force to make it live all the same.")
-    load_artefact(manifest)
-    stored = repository.count_neighbours(version)
-    if stored != manifest.products:
-        raise ModelRefused(f"Model {version} has the neighbours of {stored:,} products, not {manifest.products:,}.")
-    _go_live(version)
+    # Without a version of its own: if this process is killed, nothing of the model is unfinished.
+    with TrainingLock("") as lock:
+        _clear_unfinished({lock.unfinished})
+        manifest, refused = repository.get_model(version)
+        if refused and not force:
+            raise ModelRefused(f"Model {version} was refused: {refused}. Use --force to make it live all the same.")
+        load_artefact(manifest)
+        stored = repository.count_neighbours(version)
+        if stored != manifest.products:
+            raise ModelRefused(f"Model {version} has the neighbours of {stored:,} products, not {manifest.products:,}.")
+        lock.confirm()
+        _go_live(version)
     return manifest
-
-
-def staleness(*, max_age_days: float, max_changed: float) -> str:
-    """Say why the live model should be trained anew, or return an empty text.
-
-    Args:
-        max_age_days: age from which a model is stale.
-        max_changed: share of products changed, added or removed since, from 0 to 1.
-    """
-    live = repository.get_active()
-    if live is None:
-        return "there is no model"
-    manifest, _ = repository.get_model(live.version)
-    if manifest.parameters["features_version"] != FEATURES_VERSION:
-        return "this release reads products otherwise than the model did"
-    age_days = (datetime.now(UTC) - manifest.created_at).total_seconds() / 86_400
-    if age_days >= max_age_days:
-        return f"the model is {age_days:.1f} days old"
-    changed, count = count_changes(manifest.created_at)
-    # A product that was removed leaves no trace but the difference in number.
-    share = (changed + max(manifest.products - count, 0)) / max(manifest.products, 1)
-    return f"{share:.0%} of the products have changed" if share >= max_changed else ""
 
 
 def _build(version: str, started: datetime, options: TrainingOptions, progress: Progress) -> Trained:
@@ -241,13 +224,20 @@ def _go_live(version: str) -> None:
 
 
 def _clear_leftovers(unfinished: str) -> None:
-    """Remove what a killed training left, and models that were refused and not wanted since."""
-    if unfinished:
-        _delete(unfinished)
+    """Remove what killed trainings and broken deletions left, and models that were refused and not wanted since."""
     live = repository.get_active()
     for manifest, refused in repository.list_models():
         if refused and (live is None or manifest.version != live.version):
             _delete(manifest.version)
+    _clear_unfinished({unfinished, *repository.stored_versions()})
+
+
+def _clear_unfinished(versions: set[str]) -> None:
+    """Remove those of ``versions`` that are no finished model."""
+    live = repository.get_active()
+    finished = {manifest.version for manifest, _ in repository.list_models()} | ({live.version} if live else set())
+    for version in filter(is_version, versions - finished):
+        _delete(version)
 
 
 def _counted(products: Iterable[Product], advance: Callable[[int], None]) -> Iterator[Product]:
@@ -258,8 +248,10 @@ def _counted(products: Iterable[Product], advance: Callable[[int], None]) -> Ite
 
 
 def _delete(version: str) -> None:
-    repository.delete_model(version)
+    # The manifest goes last: as long as it is there, a deletion that was interrupted is taken up again.
+    repository.delete_neighbours(version)
     delete_artefact(version)
+    repository.delete_manifest(version)
 
 
 @contextmanager

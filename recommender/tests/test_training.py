@@ -21,15 +21,17 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from catalog import mongo
+from catalog.errors import CatalogUnavailable
 from catalog.tests.factories import draft, store
-from recommender import repository
+from recommender import repository, training
 from recommender.artefacts import BadArtefact, directory_of, load_artefact
 from recommender.features import product_features
 from recommender.lock import LockLost, TrainingLock
 from recommender.models import ModelRefused, TrainingRunning, UnknownModel
 from recommender.repository import LOCKS, MODEL_TERMS, MODELS, SIMILAR
+from recommender.staleness import staleness
 from recommender.tests.conftest import forget, keyboard, mouse, train_now
-from recommender.training import EmptyCatalogue, Trained, activate, staleness
+from recommender.training import EmptyCatalogue, Trained, activate
 from recommender.vectors import NothingToLearn, transform_lines
 
 
@@ -40,6 +42,11 @@ def live() -> str:
 
 def versions() -> list[str]:
     return [manifest.version for manifest, _ in repository.list_models()]
+
+
+def expire_lock_of(version: str) -> None:
+    """Leave the lock as a training of ``version`` does that was killed a while ago."""
+    repository.take_lock(owner="dead", version=version, lease_seconds=0)
 
 
 # --- Swapping ----------------------------------------------------------------------------------------------
@@ -206,6 +213,37 @@ def test_a_second_training_is_refused_while_the_first_runs(shop: dict[str, str])
     assert not train_now().refused
 
 
+def test_a_rollback_is_refused_while_a_training_runs(shop: dict[str, str]) -> None:
+    first, second = train_now().manifest.version, train_now().manifest.version
+    with TrainingLock("20260101-000000-000"):
+        with pytest.raises(TrainingRunning, match="since"):
+            activate(first)
+        with pytest.raises(CommandError, match="Another training"):
+            call_command("train_recommender", "--activate", first)
+        assert live() == second
+    activate(first)
+    assert live() == first
+
+
+def test_a_training_killed_once_its_model_is_live_leaves_a_model(client: Client, shop: dict[str, str]) -> None:
+    good = train_now().manifest.version
+    expire_lock_of(good)
+    last = train_now().manifest.version
+    assert versions() == [last, good]
+    assert repository.count_neighbours(good) == 15
+    activate(good)
+
+
+def test_a_rollback_after_a_killed_training_removes_its_remains(shop: dict[str, str]) -> None:
+    good, dead = train_now().manifest.version, "20260101-000000-000"
+    mongo.command_database()[SIMILAR].insert_one({"_id": f"{dead}:{shop['MOUSE-0']}", "ids": []})
+    directory_of(dead).mkdir(parents=True)
+    expire_lock_of(dead)
+    activate(good)
+    assert repository.stored_versions() == {good}
+    assert not directory_of(dead).exists()
+
+
 def test_a_lock_is_renewed_for_as_long_as_the_training_lives(shop: dict[str, str]) -> None:
     with TrainingLock("20260101-000000-000", lease_seconds=0.6):
         deadline = time.monotonic() + 1.5
@@ -217,14 +255,10 @@ def test_a_lock_is_renewed_for_as_long_as_the_training_lives(shop: dict[str, str
 def test_a_killed_training_loses_its_lock_and_its_remains(shop: dict[str, str]) -> None:
     good = train_now().manifest.version
     dead = "20260101-000000-000"
-    repository.take_lock(owner="dead", version=dead, lease_seconds=0.05)
     database = mongo.command_database()
     database[SIMILAR].insert_one({"_id": f"{dead}:{shop['MOUSE-0']}", "ids": []})
     directory_of(dead).mkdir(parents=True)
-    lock = database[LOCKS].find_one()
-    assert lock is not None
-    while datetime.now(UTC) < lock["until"]:
-        time.sleep(0.01)
+    expire_lock_of(dead)
     assert live() == good
     train_now()
     assert database[SIMILAR].count_documents({"_id": {"$regex": f"^{dead}"}}) == 0
@@ -263,9 +297,74 @@ def test_a_training_that_is_stopped_harms_nothing(client: Client, shop: dict[str
     assert live() == good
     assert client.get(f"/api/products/{shop['MOUSE-0']}/similar").json()["model"] == good
     if number == signal.SIGINT:
-        assert "Interrupted" in output
+        assert f"Interrupted; the live model, {good}, is untouched." in output
         assert database[SIMILAR].count_documents(started) == 0
         assert [path.name for path in (Path(settings.DATA_DIR) / "models").iterdir()] == [good]
+
+
+def test_neighbours_that_no_model_claims_go_with_the_next_training(shop: dict[str, str]) -> None:
+    good = train_now().manifest.version
+    database = mongo.command_database()
+    for number in range(3):
+        dead = f"20260101-00000{number}-000"
+        database[SIMILAR].insert_many([{"_id": f"{dead}:{identifier}", "ids": []} for identifier in shop.values()])
+        database[MODEL_TERMS].insert_one({"_id": f"{dead}:w:mous", "weight": 1.0})
+    database[MODEL_TERMS].insert_one({"_id": "29990101-000000-000:w:mous", "weight": 1.0})
+    last = train_now().manifest.version
+    assert repository.stored_versions() == {good, last}
+    assert repository.count_neighbours(good) == 15
+
+
+def test_a_deletion_that_was_interrupted_is_taken_up_by_the_next_training(
+    shop: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = train_now().manifest.version, train_now().manifest.version
+
+    def interrupted(version: str) -> None:
+        raise KeyboardInterrupt(version)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "delete_artefact", interrupted)
+        with pytest.raises(KeyboardInterrupt, match=first):
+            train_now()
+    third = live()
+    assert versions() == [third, second, first], "so that it is known to be there"
+    assert third not in {first, second}
+    fourth = train_now().manifest.version
+    assert versions() == [fourth, third]
+    assert repository.stored_versions() == {fourth, third}
+    assert sorted(path.name for path in (Path(settings.DATA_DIR) / "models").iterdir()) == [third, fourth]
+
+
+def test_a_model_that_cannot_be_listed_leaves_nothing(shop: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    good = train_now().manifest.version
+
+    def lost(*_: Any, **__: Any) -> None:
+        raise CatalogUnavailable("MongoDB has gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(repository, "insert_model", lost)
+        with pytest.raises(CatalogUnavailable):
+            train_now()
+    assert repository.stored_versions() == {good}
+    assert [path.name for path in (Path(settings.DATA_DIR) / "models").iterdir()] == [good]
+
+
+def test_an_interrupt_says_what_is_live(shop: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit_vectors", interrupted)
+        with pytest.raises(CommandError, match="there is no live model yet") as early:
+            call_command("train_recommender", verbosity=0)
+    assert early.value.returncode == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "forget_active_version", interrupted)
+        with pytest.raises(CommandError) as late:
+            call_command("train_recommender", verbosity=0)
+    assert live()
+    assert str(late.value) == f"Interrupted, but model {live()} had gone live before that."
 
 
 # --- Odd catalogues ----------------------------------------------------------------------------------------
@@ -347,6 +446,46 @@ def test_age_and_change_make_a_model_stale(shop: dict[str, str]) -> None:
     assert staleness(max_age_days=7, max_changed=1) == "the model is 8.0 days old"
     database[MODELS].update_one({"_id": version}, {"$set": {"parameters.features_version": 0}})
     assert "reads products otherwise" in staleness(max_age_days=99, max_changed=1)
+
+
+def touch(*skus: str, **fields: Any) -> None:
+    """Change products now."""
+    changes = {"$set": {"updated_at": datetime.now(UTC), **fields}}
+    mongo.command_database()["products"].update_many({"sku": {"$in": skus}}, changes)
+
+
+def test_a_product_that_is_taken_down_counts_once(trained: Trained) -> None:
+    touch("MOUSE-0", "MOUSE-1", active=False, terms=[])
+    assert staleness(max_age_days=7, max_changed=0.1) == "13% of the products have changed"
+
+
+def test_a_model_of_the_most_popular_is_measured_by_those(shop: dict[str, str]) -> None:
+    train_now(limit=6)
+    touch(*(f"KEYBOARD-{number}" for number in range(9)))
+    assert staleness(max_age_days=7, max_changed=0.01) == ""
+    touch("MOUSE-0")
+    assert staleness(max_age_days=7, max_changed=0.01) == "17% of the products have changed"
+    mongo.command_database()["products"].delete_one({"sku": "MOUSE-1"})
+    assert staleness(max_age_days=7, max_changed=0.01) == "33% of the products have changed"
+
+
+def test_what_was_refused_is_not_trained_again_until_more_has_changed(
+    shop: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = train_now().manifest.version
+    mongo.command_database()[MODELS].update_one({"_id": good}, {"$set": {"metrics.model.coverage": 1.5}})
+    touch("MOUSE-0", "MOUSE-1")
+    with pytest.raises(CommandError, match="does not go live"):
+        call_command("train_recommender", "--if-stale", verbosity=0)
+    [refused, _] = versions()
+    capsys.readouterr()
+    call_command("train_recommender", "--if-stale", verbosity=0)
+    assert f"Model {refused} was refused (coverage" in capsys.readouterr().out
+    assert versions() == [refused, good]
+    touch("MOUSE-2", "MOUSE-3")
+    with pytest.raises(CommandError, match="does not go live"):
+        call_command("train_recommender", "--if-stale", verbosity=0)
+    assert versions()[0] > refused
 
 
 def test_the_fingerprint_depends_on_the_products_alone(shop: dict[str, str]) -> None:

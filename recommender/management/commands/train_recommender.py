@@ -10,11 +10,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 from catalog.errors import CatalogUnavailable
 from catalog.progress import Progress, shown_on
+from recommender import repository
 from recommender.diversity import Selection
 from recommender.models import ModelRefused, TrainingRunning
 from recommender.neighbours import EXACT_LIMIT
 from recommender.reporting import model_table, print_trained
-from recommender.training import TrainingOptions, activate, staleness, train
+from recommender.repository import ActiveModel
+from recommender.staleness import last_training, staleness
+from recommender.training import TrainingOptions, activate, train
 from recommender.vectors import NothingToLearn
 from recommender.workers import WorkerFailed
 
@@ -44,9 +47,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         del args
         try:
-            self._run(options)
-        except KeyboardInterrupt:
-            raise CommandError("Interrupted; the live model is untouched.", returncode=128 + signal.SIGINT) from None
+            before = repository.get_active()
+            try:
+                self._run(options)
+            except KeyboardInterrupt:
+                raise CommandError(_interrupted(before), returncode=128 + signal.SIGINT) from None
         except (CatalogUnavailable, ModelRefused, TrainingRunning, NothingToLearn, WorkerFailed) as error:
             raise CommandError(str(error)) from error
 
@@ -63,7 +68,7 @@ class Command(BaseCommand):
         if options["if_stale"]:
             reason = staleness(max_age_days=options["max_age"], max_changed=options["max_changed"])
             if not reason:
-                self.stdout.write("The live model is fresh enough; nothing to do.")
+                self.stdout.write(_fresh())
                 return
             self.stdout.write(f"Training, because {reason}.")
         trained = train(
@@ -85,6 +90,29 @@ class Command(BaseCommand):
                 f"--activate {trained.manifest.version} --force overrules this.",
                 returncode=_REFUSED,
             )
+
+
+def _interrupted(before: ActiveModel | None) -> str:
+    """Say what an interrupt has left live."""
+    try:
+        live = repository.get_active()
+    except CatalogUnavailable:
+        return "Interrupted; MongoDB does not answer, so --list will tell which model is live."
+    if live is None:
+        return "Interrupted; there is no live model yet."
+    if before is not None and before.version == live.version:
+        return f"Interrupted; the live model, {live.version}, is untouched."
+    return f"Interrupted, but model {live.version} had gone live before that."
+
+
+def _fresh() -> str:
+    last = last_training()
+    if last is not None and last[1]:
+        return (
+            f"Model {last[0].version} was refused ({last[1]}), and little has changed since; nothing to do. "
+            f"--activate {last[0].version} --force overrules this."
+        )
+    return "The live model is fresh enough; nothing to do."
 
 
 def _count(text: str) -> int:
