@@ -117,6 +117,11 @@ def invalidate_everything() -> bool:
     return bus.announce(tags=(EVERYTHING,))
 
 
+def is_everything_told() -> bool:
+    """Return whether Redis has heard all that this process has invalidated; the rest would be lost with the process."""
+    return not bus.pending_writes
+
+
 def generation_of(tag: str) -> int | None:
     """Return a number that changes as soon as this process learns that ``tag`` has moved on.
 

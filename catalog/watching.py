@@ -1,7 +1,9 @@
 """Follow what happens to products in MongoDB, whoever does it, and tell the caches.
 
 MongoDB's change stream reports each write. The place reached is kept in MongoDB, so a watcher that was stopped goes on
-where it ended. Where it was away for longer than MongoDB remembers, nothing that was cached before can be trusted.
+where it ended. It moves on only once Redis has heard of all changes before it: what Redis could not be told is known to
+this process alone. Where the watcher was away for longer than MongoDB remembers, nothing that was cached before can be
+trusted.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 from pymongo.change_stream import ChangeStream
 from pymongo.errors import OperationFailure, PyMongoError
 
+from cachelayer.engine import is_everything_told
 from cachelayer.invalidation.watch_state import WatchState, publish_watch_state
 from catalog import mongo
 from catalog.changes import (
@@ -210,6 +213,8 @@ class _Watcher:
         token: Mapping[str, Any] | None = None
         saved_at = monotonic()
         while not self._stopping.is_set():
+            # Asked before the wait, so that no event up to there is still on its way from the reader.
+            reached = stream.resume_token
             batch = _next_batch(arrivals)
             if batch is None:
                 break
@@ -219,7 +224,7 @@ class _Watcher:
                 self._events += len(batch.product_ids)
                 self._publish(batch.lag_ms())
             else:
-                token = stream.resume_token or token
+                token = reached or token
                 self._publish(0.0)
             if token is not None and monotonic() - saved_at > _SAVE_SECONDS:
                 self._save_place(token)
@@ -235,7 +240,7 @@ class _Watcher:
 
     @staticmethod
     def _save_place(token: Mapping[str, Any] | None) -> None:
-        if token is not None:
+        if token is not None and is_everything_told():
             place = {"$set": {"token": token, "at": datetime.now(UTC)}}
             mongo.command_database()[PLACES].update_one({"_id": PLACE}, place, upsert=True)
 

@@ -162,17 +162,21 @@ class InvalidationBus:
         return is_forgotten
 
     def _remember(self, write: Write) -> None:
-        self._pending.append(write)
-        if sum(len(item.keys) for item in list(self._pending)) > _MAX_PENDING_KEYS:
-            self._pending.clear()
-            self._pending.append(Write.of_everything())
+        with self._lock:
+            self._pending.append(write)
+            if sum(len(item.keys) for item in self._pending) > _MAX_PENDING_KEYS:
+                self._pending.clear()
+                self._pending.append(Write.of_everything())
 
     def _tell_pending(self) -> None:
         while self._pending:
-            write = self._pending.popleft()
+            # It stays pending until it has been heard: whoever asks meanwhile must not believe that all is told.
+            write = self._pending[0]
             if not self._tell(write):
-                self._pending.appendleft(write)
                 return
+            with self._lock:
+                if self._pending and self._pending[0] is write:
+                    self._pending.popleft()
 
     def _apply(self, message: Message) -> None:
         self._local.discard(*message.keys)

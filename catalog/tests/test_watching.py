@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,8 +15,10 @@ from bson import ObjectId
 from django.test import Client
 from pytest_django import Settings
 
+from cachelayer import engine
 from cachelayer.invalidation.watch_state import read_watch_state
 from cachelayer.outcomes import Outcome
+from cachelayer.server import door
 from catalog import mongo
 from catalog import watching as watching_module
 from catalog.changes import products_changed
@@ -25,9 +28,11 @@ from catalog.services.products import read_product
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
 from catalog.watching import PLACE, PLACES, watch
+from speedscale.embedded.mongo_sets import MongoReplicaSet
 from speedscale.embedded.mongod import MongodServer, mongod_binary
 from speedscale.embedded.ports import free_port, is_listening
 from speedscale.embedded.process import ServerProcess
+from speedscale.embedded.redis import RedisServer
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 5.0) -> float:
@@ -143,6 +148,69 @@ def test_what_happened_while_no_watcher_ran_is_told_when_one_starts_again(ids: l
     second = Watching()
     wait_for(lambda: price_of(ids[0]) == 44.44)
     second.stop()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path, settings: Settings) -> Iterator[RedisServer]:
+    """A Redis of this test's own, which it may stop."""
+    server = RedisServer(tmp_path / "redis")
+    default = settings.CACHES["default"]
+    limits = {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.2}
+    settings.CACHES = {"default": {**default, "LOCATION": server.url, "OPTIONS": {**default["OPTIONS"], **limits}}}
+    engine.reset()
+    yield server
+    server.signal(signal.SIGCONT)
+    _stop_watching()
+    engine.reset()
+    server.stop()
+    door.breaker.record_success()
+
+
+def test_what_a_hung_redis_did_not_hear_is_told_by_the_next_watcher(
+    ids: list[str], own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Watching()
+    assert price_of(ids[0]) == 10.0
+    # Redis carries out what it was sent while it hung; a circuit that stays open sends it nothing.
+    monkeypatch.setattr(door.breaker, "_retry_seconds", 60.0)
+    own_redis.signal(signal.SIGSTOP)
+    wait_for(lambda: door.breaker.is_open)
+    raise_price(ids[0], 5151)
+    wait_for(lambda: not engine.is_everything_told())
+    first.stop()
+    engine.reset()  # What this process could not tell is gone, as if it had ended.
+    own_redis.signal(signal.SIGCONT)
+    door.breaker.record_success()
+    wait_for(lambda: read_product(product_id=ids[0]).outcome is Outcome.REDIS_HIT, seconds=10)
+    assert price_of(ids[0]) == 10.0, "Redis has kept the old price"
+    Watching()
+    wait_for(partial(has_price, ids[0], 51.51), seconds=10)
+
+
+@pytest.mark.timeout(120)
+def test_a_watcher_survives_an_election(products_db: Any, tmp_path: Path, settings: Settings) -> None:
+    mongo.close()
+    try:
+        with MongoReplicaSet(tmp_path, nodes=2, election_timeout_ms=2000) as group:
+            settings.MONGO_URI = group.uri
+            ensure_collections(mongo.command_database())
+            ensure_indexes(mongo.command_database())
+            [mouse] = store(draft("MOUSE-1", name="Wireless Mouse", price=1000))
+            watcher = Watching()
+            raise_price(mouse, 1100)
+            wait_for(partial(has_price, mouse, 11.0), seconds=10)
+            before = group.primary()
+            [other] = [node for node in group.nodes if node is not before]
+            with other.direct_client() as client:
+                client.admin.command("replSetStepUp")
+            wait_for(lambda: group.is_complete() and group.primary() is other, seconds=20)
+            raise_price(mouse, 1200)
+            wait_for(partial(has_price, mouse, 12.0), seconds=20)
+            watcher.stop()
+    finally:
+        _stop_watching()
+        mongo.close()
+        mongo.breaker.record_success()
 
 
 class ObedientMongod(MongodServer):
