@@ -53,13 +53,8 @@ def get_or_load(key: str, policy: str | Policy, loader: Callable[[], Any], *, or
         Exception: whatever else the loader raises; it is never stored.
     """
     read = Read(key, policy_named(policy) if isinstance(policy, str) else policy, loader)
-    try:
-        outcome, stored = read.run()
-    except Absent:
-        if (trace := current_trace()) is not None:
-            trace.lookups.append(Lookup(key, Outcome.MISS, origin, 0.0))
-        raise
-    answer = _answer(key, outcome, origin, stored)
+    outcome, stored = read.run()
+    answer = _answer(key, outcome, stored, origin)
     if stored.envelope.absent:
         raise Absent(key)
     return answer
@@ -88,7 +83,7 @@ def get_or_load_many(
     """
     rules = policy_named(policy) if isinstance(policy, str) else policy
     found = Batch(keys, rules, loader).run()
-    answers = {key: _answer(key, found[key][0], origin, found[key][1]) for key in dict.fromkeys(keys) if key in found}
+    answers = {key: _answer(key, *found[key], origin) for key in dict.fromkeys(keys)}
     return {key: answer for key, answer in answers.items() if not answer.stored.envelope.absent}
 
 
@@ -100,7 +95,7 @@ def peek_local(key: str) -> Cached | None:
     if stored is None or stored.envelope.absent or state_of(stored.envelope, bus.snapshot()) is not State.FRESH:
         return None
     hot_keys.note(key)
-    return _answer(key, Outcome.L1_HIT, "", stored)
+    return _answer(key, Outcome.L1_HIT, stored, "")
 
 
 def invalidate(*keys: str, tags: Iterable[str] = ()) -> bool:
@@ -136,7 +131,7 @@ def clear_local() -> None:
     local.clear()
 
 
-def _answer(key: str, outcome: Outcome, origin: str, stored: Stored) -> Cached:
+def _answer(key: str, outcome: Outcome, stored: Stored, origin: str) -> Cached:
     answer = Cached(outcome=outcome, source=outcome.source(origin), stored=stored)
     trace = current_trace()
     if trace is not None:

@@ -31,7 +31,7 @@ class Batch:
         self._redis_answers = True
 
     def run(self) -> dict[str, tuple[Outcome, Stored]]:
-        """Return what was found by key; what does not exist is left out, or told by an envelope that says so."""
+        """Return what was found by key; of what does not exist, the envelope says so."""
         found: dict[str, tuple[Outcome, Stored]] = {}
         for key, read in self._reads.items():
             if (here := read.from_local()) is not None:
@@ -96,11 +96,10 @@ class Batch:
         loaded: dict[str, Stored] = {}
         for key in keys:
             read, token = self._reads[key], tokens.get(key)
-            if key not in values:
-                if token is not None:
-                    read.remember_absence(token, epoch)
-                continue
-            loaded[key], is_storable = wrapped(values[key], self._policy, generations, load_ms=load_ms)
+            if key in values:
+                loaded[key], is_storable = wrapped(values[key], self._policy, generations, load_ms=load_ms)
+            else:
+                loaded[key], is_storable = read.absence(load_ms=load_ms)
             if token is not None and is_storable:
                 read.store(token, loaded[key], epoch)
             elif token is not None:

@@ -52,11 +52,11 @@ class Read:
             return found
         epoch = local.epoch
         if bus.is_in_doubt:
-            return self._join(self._load_in_doubt)
+            return self._join(self._load_in_doubt, alone=Outcome.BYPASS)
         try:
             found = self._from_redis(epoch)
         except RedisUnavailable:
-            return self._join(self._load_without_redis)
+            return self._join(self._load_without_redis, alone=Outcome.BYPASS)
         return found or self._join(self._load_under_lease)
 
     def _from_redis(self, epoch: int) -> tuple[Outcome, Stored] | None:
@@ -114,11 +114,14 @@ class Read:
         failed = refresher.has_failed(self._key)
         return (Outcome.STALE_ON_ERROR if failed else Outcome.STALE), stored
 
-    def _join(self, fetch: Callable[[], tuple[Outcome, Stored]]) -> tuple[Outcome, Stored]:
+    def _join(
+        self, fetch: Callable[[], tuple[Outcome, Stored]], *, alone: Outcome = Outcome.MISS
+    ) -> tuple[Outcome, Stored]:
+        """Share one fetch with the threads that want the same; ``alone`` is the outcome where that takes too long."""
         try:
             (outcome, stored), fetched_here = flights.join(self._key, fetch, wait_seconds=self._policy.wait_seconds)
         except FlightTimeout:
-            return Outcome.MISS, self._load()[0]
+            return alone, self._load()[0]
         if not fetched_here and outcome is Outcome.MISS:
             outcome = Outcome.WAITED
         return outcome, stored
@@ -130,8 +133,6 @@ class Read:
         """Load, because what Redis holds may be old; take that all the same where there is nothing better."""
         try:
             return self._load_without_redis()
-        except Absent:
-            raise
         except Exception:
             try:
                 stored = read_redis(self._key)
@@ -168,9 +169,6 @@ class Read:
         epoch = local.epoch
         try:
             stored, is_storable = self._load()
-        except Absent:
-            self.remember_absence(token, epoch)
-            raise
         except Exception:
             leases.release(self._key, token)
             if self._fallback is not None:
@@ -184,12 +182,21 @@ class Read:
         return Outcome.MISS, stored
 
     def _load(self) -> tuple[Stored, bool]:
-        """Ask the loader; return the value and whether it is small enough to be stored."""
+        """Ask the loader; return the value, or that there is none, and whether it is to be stored."""
         generations = bus.snapshot()
         started = perf_counter()
-        with span("load"):
-            loaded = self._loader()
+        try:
+            with span("load"):
+                loaded = self._loader()
+        except Absent:
+            return self.absence(load_ms=(perf_counter() - started) * 1000)
         return wrapped(loaded, self._policy, generations, load_ms=(perf_counter() - started) * 1000)
+
+    def absence(self, *, load_ms: float) -> tuple[Stored, bool]:
+        """Return what says that there is no value, and whether that is to be remembered."""
+        seconds = self._policy.negative_seconds
+        envelope = Envelope.of_absence(now_ms=now_ms(), seconds=seconds, load_ms=load_ms)
+        return Stored(envelope), seconds > 0
 
     def _refresh(self, created_ms: int) -> None:
         """Load again, behind the scenes, unless another process is doing so or has done so since ``created_ms``."""
@@ -203,26 +210,21 @@ class Read:
             return
         if token is None:
             return
-        try:
-            self._load_and_store(token)
-        except Absent:
-            # The absence has been stored, or the old value is to go at once rather than at its hard expiry.
-            if self._policy.negative_seconds <= 0:
-                bus.announce(keys=(self._key,))
+        _, loaded = self._load_and_store(token)
+        if loaded.envelope.absent and self._policy.negative_seconds <= 0:
+            # Nothing replaces the old value, which is to go at once rather than at its hard expiry.
+            bus.announce(keys=(self._key,))
 
     @staticmethod
     def _is_newer(envelope: Envelope, created_ms: int) -> bool:
         return envelope.created_ms > created_ms and state_of(envelope, bus.snapshot()) is State.FRESH
 
-    def remember_absence(self, token: str, epoch: int) -> None:
-        if self._policy.negative_seconds <= 0 or not absences.take():
+    def store(self, token: str, stored: Stored, epoch: int) -> None:
+        """Store what was loaded under the lease ``token``; of absences, so many a second."""
+        envelope = stored.envelope
+        if envelope.absent and not absences.take():
             leases.release(self._key, token)
             return
-        envelope = Envelope.of_absence(now_ms=now_ms(), seconds=self._policy.negative_seconds, load_ms=0.0)
-        self.store(token, Stored(envelope), epoch)
-
-    def store(self, token: str, stored: Stored, epoch: int) -> None:
-        envelope = stored.envelope
         ttl_ms = envelope.hard_ms - now_ms()
         try:
             accepted = ttl_ms > 0 and leases.store(self._key, token, envelope.encode(self._key), ttl_ms=ttl_ms)

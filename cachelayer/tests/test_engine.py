@@ -150,6 +150,25 @@ def test_absence_ends_with_an_invalidation() -> None:
     assert get_or_load("k", POLICY, loader).value == "value"
 
 
+def test_what_does_not_exist_is_told_with_the_outcome_of_the_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> Any:
+        sleep(0.2)
+        raise Absent("nothing")
+
+    def ask(_: int) -> Outcome | None:
+        with tracing() as trace, pytest.raises(Absent):
+            get_or_load("k", NO_L1, absent)
+        return trace.outcome
+
+    with ThreadPoolExecutor(5) as pool:
+        outcomes = list(pool.map(ask, range(5)))
+    assert outcomes.count(Outcome.MISS) == 1
+    assert Outcome.WAITED in outcomes
+    monkeypatch.setattr(InvalidationBus, "is_in_doubt", True)
+    with ThreadPoolExecutor(5) as pool:
+        assert set(pool.map(ask, range(5))) == {Outcome.BYPASS}
+
+
 def test_guessed_keys_cannot_fill_redis_with_absences(redis_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cachelayer.loading.reading.absences", Allowance(10))
     loader = Loader()

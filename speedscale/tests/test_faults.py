@@ -106,6 +106,9 @@ def test_redis_stopped_pages_answer_from_mongodb_and_say_bypass(
         assert response["RateLimit-Limit"] == "10000"
     assert client.get(f"/api/products/{catalogue[0]}").status_code == 200
     assert client.get(f"/api/products/{catalogue[0]}/similar").status_code == 200
+    for _ in range(2):
+        missing = client.get(f"/api/products/{'0' * 24}")
+        assert (missing.status_code, missing["X-Cache"]) == (404, "BYPASS")
     assert client.get("/api/trending").json()["data"] == []
     health = client.get("/health")
     assert health.status_code == 200
