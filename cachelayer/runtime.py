@@ -58,3 +58,4 @@ def forget() -> None:
     """Forget what this process has cached and counted; its connections stay."""
     local.clear()
     hot_keys.clear()
+    refresher.forget_failures()

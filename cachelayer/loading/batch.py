@@ -13,7 +13,7 @@ from cachelayer.loading.reading import Read, may_stand_in
 from cachelayer.loading.values import Stored, unwrapped, wrapped
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
-from cachelayer.runtime import bus, local
+from cachelayer.runtime import bus, local, refresher
 from cachelayer.server import door
 from cachelayer.server.door import RedisUnavailable, value_key
 from cachelayer.trace import span
@@ -56,13 +56,22 @@ class Batch:
             return {}
 
     def _loaded(self, keys: Sequence[str]) -> dict[str, tuple[Outcome, Stored]]:
+        spared = {key: old for key in keys if (old := self._reads[key].instead_of_a_load()) is not None}
+        keys = [key for key in keys if key not in spared]
+        return (spared | self._loaded_now(keys)) if keys else spared
+
+    def _loaded_now(self, keys: Sequence[str]) -> dict[str, tuple[Outcome, Stored]]:
         try:
             loaded = self._load(keys)
         except Exception:
             old = self._instead_of_a_load(keys)
             if len(old) < len(keys):  # Nobody knows whether the rest exists.
                 raise
+            for key in keys:
+                refresher.note_failure(key)
             return {key: (Outcome.STALE_ON_ERROR, stored) for key, stored in old.items()}
+        for key in keys:
+            refresher.forget(key)
         outcome = Outcome.MISS if self._redis_answers else Outcome.BYPASS
         return {key: (outcome, stored) for key, stored in loaded.items()}
 

@@ -57,7 +57,7 @@ class Read:
             found = self._from_redis(epoch)
         except RedisUnavailable:
             return self._join(self._load_without_redis, alone=Outcome.BYPASS)
-        return found or self._join(self._load_under_lease)
+        return found or self.instead_of_a_load() or self._join(self._load_under_lease)
 
     def _from_redis(self, epoch: int) -> tuple[Outcome, Stored] | None:
         if self._policy.local_seconds <= 0:
@@ -126,21 +126,35 @@ class Read:
             outcome = Outcome.WAITED
         return outcome, stored
 
+    def instead_of_a_load(self) -> tuple[Outcome, Stored] | None:
+        """Return the old value where there is one and the loader has failed within the last second."""
+        if self._fallback is None or not refresher.failed_lately(self._key):
+            return None
+        return Outcome.STALE_ON_ERROR, self._fallback
+
     def _load_without_redis(self) -> tuple[Outcome, Stored]:
         return Outcome.BYPASS, self._load()[0]
 
     def _load_in_doubt(self) -> tuple[Outcome, Stored]:
         """Load, because what Redis holds may be old; take that all the same where there is nothing better."""
+        if refresher.failed_lately(self._key) and (old := self._in_doubtful_redis()) is not None:
+            return Outcome.STALE_ON_ERROR, old
         try:
-            return self._load_without_redis()
+            answer = self._load_without_redis()
         except Exception:
-            try:
-                stored = read_redis(self._key)
-            except RedisUnavailable:
-                stored = None
-            if stored is None or not may_stand_in(stored):
+            if (old := self._in_doubtful_redis()) is None:
                 raise
-            return Outcome.STALE_ON_ERROR, stored
+            refresher.note_failure(self._key)
+            return Outcome.STALE_ON_ERROR, old
+        refresher.forget(self._key)
+        return answer
+
+    def _in_doubtful_redis(self) -> Stored | None:
+        try:
+            stored = read_redis(self._key)
+        except RedisUnavailable:
+            return None
+        return stored if stored is not None and may_stand_in(stored) else None
 
     def _load_under_lease(self) -> tuple[Outcome, Stored]:
         deadline = monotonic() + self._policy.wait_seconds
@@ -156,6 +170,10 @@ class Read:
                 if token is not None:
                     leases.release(self._key, token)
                 return (Outcome.WAITED if usable[0] is Outcome.REDIS_HIT else usable[0]), usable[1]
+            if (old := self.instead_of_a_load()) is not None:
+                if token is not None:
+                    leases.release(self._key, token)
+                return old
             if token is not None:
                 return self._load_and_store(token)
             if monotonic() > deadline:
@@ -171,14 +189,15 @@ class Read:
             stored, is_storable = self._load()
         except Exception:
             leases.release(self._key, token)
-            if self._fallback is not None:
-                return Outcome.STALE_ON_ERROR, self._fallback
-            raise
+            if self._fallback is None:
+                raise
+            refresher.note_failure(self._key)
+            return Outcome.STALE_ON_ERROR, self._fallback
+        refresher.forget(self._key)
         if not is_storable:
             leases.release(self._key, token)
             return Outcome.MISS, stored
         self.store(token, stored, epoch)
-        refresher.forget(self._key)
         return Outcome.MISS, stored
 
     def _load(self) -> tuple[Stored, bool]:

@@ -13,7 +13,7 @@ _MAX_REMEMBERED = 10_000
 
 
 class Refresher:
-    """Runs refreshes, at most one at a time for a key, and remembers which failed lately.
+    """Runs refreshes, at most one at a time for a key, and remembers which loads failed lately.
 
     Args:
         workers: threads.
@@ -34,7 +34,7 @@ class Refresher:
         """Run ``refresh`` soon, unless ``key`` is being refreshed, has failed a moment ago, or too much is waiting."""
         with self._lock:
             pool = self._own_pool()
-            if key in self._under_way or self._failed(key):
+            if key in self._under_way or self.failed_lately(key):
                 return False
             if len(self._under_way) >= self._max_waiting:
                 self._dropped += 1
@@ -44,28 +44,37 @@ class Refresher:
         return True
 
     def usage(self) -> tuple[int, int, int]:
-        """Return the refreshes under way or waiting, the keys whose last one failed, and how many were dropped."""
+        """Return the refreshes under way or waiting, the keys whose last load failed, and how many were dropped."""
         return len(self._under_way), len(self._failed_at), self._dropped
 
     def has_failed(self, key: str) -> bool:
-        """Tell whether the last refresh of ``key`` failed and none has succeeded since."""
+        """Tell whether the last load of ``key`` failed and none has succeeded since."""
         return key in self._failed_at
+
+    def failed_lately(self, key: str) -> bool:
+        """Tell whether a load of ``key`` failed within the last second, so that its loader is left alone."""
+        failed_at = self._failed_at.get(key)
+        return failed_at is not None and monotonic() - failed_at < _PAUSE_AFTER_FAILURE_SECONDS
+
+    def forget_failures(self) -> None:
+        """Forget all failures, so that every loader is asked again."""
+        self._failed_at.clear()
+
+    def note_failure(self, key: str) -> None:
+        """Remember that a load of ``key`` has failed just now; of a key that has an old value to be served instead."""
+        if len(self._failed_at) > _MAX_REMEMBERED:
+            self._failed_at.clear()
+        self._failed_at[key] = monotonic()
 
     def forget(self, key: str) -> None:
         """Forget a failure, because the value was loaded by another way."""
         self._failed_at.pop(key, None)
 
-    def _failed(self, key: str) -> bool:
-        failed_at = self._failed_at.get(key)
-        return failed_at is not None and monotonic() - failed_at < _PAUSE_AFTER_FAILURE_SECONDS
-
     def _run(self, key: str, refresh: Callable[[], None]) -> None:
         try:
             refresh()
         except Exception:  # noqa: BLE001  (whatever the loader raises: the old value is served on, and the state is shown)
-            if len(self._failed_at) > _MAX_REMEMBERED:
-                self._failed_at.clear()
-            self._failed_at[key] = monotonic()
+            self.note_failure(key)
         else:
             self._failed_at.pop(key, None)
         finally:

@@ -42,7 +42,7 @@ class EngineState:
         loads_under_way: loads that others may wait for.
         reads_under_way: reads of Redis that others may wait for.
         refreshes_under_way: refreshes running or waiting.
-        refreshes_failing: keys whose last refresh failed.
+        refreshes_failing: keys with an old value whose last load failed.
         refreshes_dropped: refreshes given up because too many waited.
         undecodable: stored values that could not be read.
     """

@@ -389,7 +389,33 @@ def test_after_invalidating_everything_nothing_old_is_served_unless_the_loader_f
     failing.error = LookupError("down")
     answer = get_or_load("k", POLICY, failing)
     assert (answer.outcome, answer.value) == (Outcome.STALE_ON_ERROR, "old")
-    assert get_or_load("k", POLICY, Loader("new")).value == "new"
+    wait_for(lambda: get_or_load("k", POLICY, Loader("new")).value == "new")
+
+
+def test_a_loader_that_fails_is_left_alone_for_a_second_where_only_a_superseded_value_is_left() -> None:
+    loader = Loader(Loaded("old", ("mice",)))
+    get_or_load("k", NO_L1, loader)
+    invalidate_everything()
+    loader.error = LookupError("down")
+    started = monotonic()
+    answers = [get_or_load("k", NO_L1, loader) for _ in range(20)]
+    assert {(answer.outcome, answer.value) for answer in answers} == {(Outcome.STALE_ON_ERROR, "old")}
+    assert loader.calls - 1 <= 1 + int(monotonic() - started)
+    loader.error, loader.value = None, "new"
+    wait_for(lambda: get_or_load("k", NO_L1, loader).value == "new")
+    assert outcome_of("k", loader, NO_L1) is Outcome.REDIS_HIT
+
+
+def test_a_failing_loader_is_left_alone_while_what_redis_has_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = Loader("old")
+    get_or_load("k", NO_L1, loader)
+    loader.error = LookupError("down")
+    monkeypatch.setattr(InvalidationBus, "is_in_doubt", True)
+    started = monotonic()
+    assert {outcome_of("k", loader, NO_L1) for _ in range(20)} == {Outcome.STALE_ON_ERROR}
+    assert loader.calls - 1 <= 1 + int(monotonic() - started)
+    loader.error = None
+    wait_for(lambda: outcome_of("k", loader, NO_L1) is Outcome.BYPASS)
 
 
 def damaged_envelopes() -> list[bytes]:
@@ -546,6 +572,21 @@ def test_a_batch_takes_old_values_where_the_loader_fails_if_there_is_one_for_eac
     ]
     with pytest.raises(ConnectionError):
         get_or_load_many(["n:2", "n:6"], NO_L1, fails)
+
+
+def test_a_batch_asks_a_failing_loader_once_a_second_where_there_are_old_values() -> None:
+    asked: list[Sequence[str]] = []
+
+    def fails(keys: Sequence[str]) -> dict[str, Any]:
+        asked.append(keys)
+        raise ConnectionError("the database is away")
+
+    get_or_load_many(["n:2", "n:4"], NO_L1, BatchLoader())
+    invalidate_everything()
+    started = monotonic()
+    for _ in range(20):
+        get_or_load_many(["n:2", "n:4"], NO_L1, fails)
+    assert len(asked) <= 1 + int(monotonic() - started)
 
 
 def test_a_batch_takes_old_values_where_another_redis_may_have_taken_over_and_the_loader_fails(
