@@ -24,6 +24,7 @@ from cachelayer.dashboard.heatmap import Heatmap, build_heatmap
 from cachelayer.dashboard.topology import Gateway, Topology, build_topology
 from cachelayer.describing import Description
 from cachelayer.health import Health
+from cachelayer.invalidation.watch_state import WatchState
 from cachelayer.outcomes import Outcome
 from cachelayer.telemetry import WINDOWS, Sample, Window, hit_ratio
 from cachelayer.telemetry.histogram import Histogram
@@ -162,8 +163,14 @@ def build_overview(
     health: Health,
     gateway: Gateway,
     descriptions: Mapping[str, Description | None],
+    watch: WatchState | None = None,
 ) -> Overview:
-    """Prepare the page; ``samples`` are recent requests, newest first."""
+    """Prepare the page.
+
+    Args:
+        samples: recent requests, newest first.
+        watch: what the watcher of the database last said; ``None`` where nothing is heard of it.
+    """
     now = time()
     decades = decades_of([histogram.percentile(99) for histogram in window.series.values()])
     return Overview(
@@ -180,7 +187,7 @@ def build_overview(
         ratio=_ratio(window.outcomes()),
         series=_series(window, decades),
         scale=scale_lines(decades),
-        topology=build_topology(samples, health, gateway, descriptions),
+        topology=build_topology(samples, health, gateway, descriptions, watch),
         requests=tuple(request_row(sample, now) for sample in samples[:_TABLE_ROWS]),
         generated=_generated_text(window),
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cachelayer.describing import Description, ServerNode
 from cachelayer.health import Health, ServerHealth
+from cachelayer.invalidation.watch_state import WatchState
 from cachelayer.outcomes import Outcome
 from cachelayer.telemetry import Sample
 from cachelayer.web.presentation import format_ms, heat_of
@@ -40,13 +41,18 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The stations in the order of asking, and the request whose way is shown."""
+    """The stations in the order of asking, and the request whose way is shown.
+
+    Attributes:
+        changes: how writes by others reach the caches, and how fast, in words.
+    """
 
     stations: tuple[Station, ...]
     request: str
     request_id: str
     elapsed: str
     heat: str
+    changes: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,18 @@ _NOTES = {"idle": "not asked", "passed": "had nothing", "skipped": "skipped, awa
 
 
 def build_topology(
-    samples: Sequence[Sample], health: Health, gateway: Gateway, descriptions: Mapping[str, Description | None]
+    samples: Sequence[Sample],
+    health: Health,
+    gateway: Gateway,
+    descriptions: Mapping[str, Description | None],
+    watch: WatchState | None,
 ) -> Topology:
-    """Show the way of the newest sample that read through the cache; all idle where there is none."""
+    """Show the way of the newest sample that read through the cache; all idle where there is none.
+
+    Args:
+        samples: recent requests, newest first.
+        watch: what the watcher of the database last said; ``None`` where nothing is heard of it.
+    """
     last = next((sample for sample in samples if sample.outcome and sample.status < 500), None)
     outcome = Outcome(last.outcome) if last else None
     memory, redis, mongodb = _ROLES[outcome] if outcome else ("idle", "idle", "idle")
@@ -111,7 +126,19 @@ def build_topology(
         request_id=last.id if last else "",
         elapsed=format_ms(last.elapsed_ms) if last else "–",
         heat=heat_of(outcome).value,
+        changes=_changes_text(watch, knows_redis="redis" not in servers or servers["redis"].up),
     )
+
+
+def _changes_text(watch: WatchState | None, *, knows_redis: bool) -> str:
+    if watch is None and not knows_redis:
+        return "not known while Redis is away"
+    if watch is None:
+        return "no watcher runs, so they reach the caches only as values expire"
+    if not watch.supported:
+        return "this MongoDB has no change streams, so they reach the caches only as values expire"
+    told = f"{watch.events:,} change{'' if watch.events == 1 else 's'} told since the watcher started"
+    return f"told after {format_ms(watch.lag_ms)}, at worst {format_ms(watch.worst_lag_ms)} in the last minute; {told}"
 
 
 def _web(gateway: Gateway, role: str, elapsed_ms: float | None) -> Station:

@@ -25,6 +25,7 @@ from cachelayer.dashboard.requests import RequestGone, build_request_page, read_
 from cachelayer.dashboard.topology import Gateway
 from cachelayer.describing import describe
 from cachelayer.health import check_health, since_any_worker_knows
+from cachelayer.invalidation.watch_state import read_watch_state
 from cachelayer.policies import policy_table
 from cachelayer.server import inspecting
 from cachelayer.server.door import RedisUnavailable
@@ -69,6 +70,7 @@ def _overview_of(window: str) -> str:
                 pid=os.getpid(),
             ),
             descriptions={server.name: describe(server.name) for server in health.servers if server.up},
+            watch=read_watch_state(),
         )
     with span("render"):
         return render_to_string("dashboard/_overview_live.html", {"live": shown})

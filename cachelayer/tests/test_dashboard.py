@@ -66,7 +66,7 @@ def overview(*samples: Sample, window: Window | None = None, **up: bool) -> Over
 
 
 def topology_of(*samples: Sample, **up: bool) -> Topology:
-    return build_topology(samples, health(**up), GATEWAY, {})
+    return build_topology(samples, health(**up), GATEWAY, {}, None)
 
 
 # --- Figures -----------------------------------------------------------------------------------------------

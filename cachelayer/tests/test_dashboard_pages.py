@@ -16,10 +16,11 @@ from django_redis import get_redis_connection
 from pytest_django import Settings
 
 from cachelayer import engine
-from cachelayer.dashboard import costs, plans
+from cachelayer.dashboard import costs, live, plans
 from cachelayer.dashboard.plans import Plan, PlanUnknown, register_explainer
 from cachelayer.dashboard.predicting import Reference, measured, predicted
 from cachelayer.engine import get_or_load
+from cachelayer.invalidation.watch_state import WatchState, publish_watch_state
 from cachelayer.outcomes import Outcome
 from cachelayer.server.inspecting import list_keys, read_key
 from cachelayer.telemetry import recent_samples, recorder, store
@@ -315,6 +316,24 @@ def test_strangers_are_offered_no_action(client: Client, staff: Client) -> None:
     for path in ("/dashboard/history/", "/dashboard/keys/value?key=search:seen"):
         assert 'method="post"' not in text_of(client, path)
         assert 'method="post"' in text_of(staff, path)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (WatchState(lag_ms=12.3, worst_lag_ms=240.0, events=1234), "told after 12.3 ms, at worst 240 ms in the last"),
+        (WatchState(events=1234), "1,234 changes told since the watcher started"),
+        (WatchState(supported=False), "this MongoDB has no change streams"),
+        (None, "no watcher runs"),
+    ],
+)
+def test_the_first_page_tells_how_far_the_invalidation_of_foreign_writes_is_behind(
+    client: Client, state: WatchState | None, told: str
+) -> None:
+    if state is not None:
+        publish_watch_state(state)
+    live.forget()
+    assert told in text_of(client, "/dashboard/").partition("Writes by others: ")[2].partition("</p>")[0]
 
 
 def test_without_redis_every_page_still_answers_in_words(client: Client, settings: Settings) -> None:

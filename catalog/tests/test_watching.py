@@ -291,6 +291,7 @@ def test_a_standalone_mongodb_is_said_to_tell_nothing(tmp_path: Path, settings: 
         server.wait_until(lambda: is_listening(port), timeout_seconds=20)
         thread.start()
         wait_for(lambda: (state := read_watch_state()) is not None and not state.supported, seconds=10)
+        assert Client().get("/health").json()["invalidation"]["watcher"] == "unsupported"
     finally:
         stopping.set()
         thread.join(timeout=10)
