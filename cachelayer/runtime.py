@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cachelayer.invalidation.channel import InvalidationBus
 from cachelayer.loading.flights import Flights
+from cachelayer.loading.patience import WAITING
 from cachelayer.loading.refresher import Refresher
 from cachelayer.memory.hotkeys import HotKeys
 from cachelayer.memory.local import LocalCache
@@ -42,8 +43,8 @@ class Allowance:
 hot_keys = HotKeys()
 local: LocalCache[Stored] = LocalCache(L1_BYTES, grace_seconds=L1_GRACE_SECONDS, is_hot=hot_keys.is_hot)
 bus = InvalidationBus(local)
-flights: Flights[tuple[Outcome, Stored]] = Flights()
-redis_reads: Flights[tuple[Outcome, Stored] | None] = Flights()
+flights: Flights[tuple[Outcome, Stored]] = Flights(waits_as=WAITING)
+redis_reads: Flights[tuple[Outcome, Stored] | None] = Flights(waits_as="redis")
 refresher = Refresher()
 absences = Allowance(ABSENCES_PER_SECOND)
 

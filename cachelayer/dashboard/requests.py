@@ -207,7 +207,15 @@ def _bars(steps: Sequence[Step], total_ms: float) -> tuple[WaterfallBar, ...]:
     return tuple(bars)
 
 
-_TONES = {"mongodb": "cold", "redis": "hot", "ratelimit": "hot", "trending": "hot", "lease": "stale", "load": "cold"}
+_TONES = {
+    "mongodb": "cold",
+    "redis": "hot",
+    "ratelimit": "hot",
+    "trending": "hot",
+    "lease": "stale",
+    "lease-wait": "stale",
+    "load": "cold",
+}
 
 
 def _tone(name: str) -> str:

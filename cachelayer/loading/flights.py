@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from cachelayer.trace import span
+
 T = TypeVar("T")
 
 
@@ -21,9 +23,14 @@ class _Flight(Generic[T]):
 
 
 class Flights(Generic[T]):
-    """The fetches under way, by key."""
+    """The fetches under way, by key.
 
-    def __init__(self) -> None:
+    Args:
+        waits_as: the span under which a thread's wait for another's fetch is shown.
+    """
+
+    def __init__(self, *, waits_as: str) -> None:
+        self._waits_as = waits_as
         self._lock = threading.Lock()
         self._by_key: dict[str, _Flight[T]] = {}
 
@@ -46,7 +53,9 @@ class Flights(Generic[T]):
                 flight = self._by_key[key] = _Flight()
         if leads:
             return self._lead(key, flight, fetch), True
-        if not flight.landed.wait(wait_seconds):
+        with span(self._waits_as, "another request's"):
+            landed = flight.landed.wait(wait_seconds)
+        if not landed:
             raise FlightTimeout(key)
         if flight.error is not None:
             raise flight.error

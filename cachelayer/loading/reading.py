@@ -6,13 +6,14 @@ import math
 import random
 from collections.abc import Callable
 from functools import partial
-from time import monotonic, perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 from cachelayer.loading import leases
 from cachelayer.loading.absence import Absent
 from cachelayer.loading.envelope import Envelope
 from cachelayer.loading.flights import FlightTimeout
+from cachelayer.loading.patience import Patience
 from cachelayer.loading.values import State, Stored, now_ms, state_of, unwrapped, wrapped
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
@@ -27,8 +28,6 @@ _STALE_LOCAL_SECONDS = 0.1
 _SHARED_READ_SECONDS = 0.5
 _EARLY_LOADS = 2.0
 _EARLY_SHARE = 0.25
-_FIRST_POLL_SECONDS = 0.005
-_LAST_POLL_SECONDS = 0.05
 
 
 class Read:
@@ -157,8 +156,7 @@ class Read:
         return stored if stored is not None and may_stand_in(stored) else None
 
     def _load_under_lease(self) -> tuple[Outcome, Stored]:
-        deadline = monotonic() + self._policy.wait_seconds
-        pause = _FIRST_POLL_SECONDS
+        patience = Patience(self._policy.wait_seconds)
         while True:
             epoch = local.epoch
             try:
@@ -176,12 +174,11 @@ class Read:
                 return old
             if token is not None:
                 return self._load_and_store(token)
-            if monotonic() > deadline:
+            if patience.is_over:
                 return Outcome.MISS, self._load()[0]
             # Another process is loading. Its result arrives in Redis, which cannot wake us for a key of its own
             # accord without notifications being configured, so it is asked, less and less often.
-            sleep(pause)
-            pause = min(pause * 1.5, _LAST_POLL_SECONDS)
+            patience.pause()
 
     def _load_and_store(self, token: str) -> tuple[Outcome, Stored]:
         epoch = local.epoch

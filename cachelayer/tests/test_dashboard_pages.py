@@ -140,6 +140,14 @@ def test_a_miss_tells_its_steps_keys_and_what_a_hit_would_have_saved(client: Cli
     assert "/dashboard/keys/value?key=search%3Amouse" in page
 
 
+def test_a_wait_for_the_load_of_another_request_is_a_bar_of_the_waterfall(client: Client) -> None:
+    wait = Span("lease-wait", 0.5, 8.0, 8.0, "another request's")
+    kept(finished(10.0, outcome="waited", source="MONGODB", load_ms=8.0, spans=(wait,)))
+    [sample] = recent_samples(1)[0]
+    page = " ".join(text_of(client, f"/dashboard/requests/{sample.id}/").split())
+    assert "Lease wait 8.00 ms" in page
+
+
 def test_a_hit_tells_what_it_did_not_spend(client: Client) -> None:
     kept(finished(0.5, load_ms=12.0))
     [sample] = recent_samples(1)[0]

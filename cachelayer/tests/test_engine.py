@@ -26,7 +26,7 @@ from cachelayer.policies import Policy, all_policies, policy_table
 from cachelayer.runtime import Allowance
 from cachelayer.server import door
 from cachelayer.server.door import namespaced
-from cachelayer.trace import tracing
+from cachelayer.trace import Trace, tracing
 
 POLICY = Policy("test", soft_seconds=60, hard_seconds=600, jitter=0, early=0, negative_seconds=10)
 NO_L1 = replace(POLICY, local_seconds=0)
@@ -311,6 +311,22 @@ def test_threads_that_want_an_absent_value_share_one_load() -> None:
     assert set(outcomes) <= {Outcome.MISS, Outcome.WAITED, Outcome.REDIS_HIT}
 
 
+def test_the_wait_for_the_load_of_another_request_is_a_step_of_its_own() -> None:
+    def ask(_: int) -> Trace:
+        with tracing() as trace:
+            get_or_load("k", NO_L1, Loader("value", seconds=0.2))
+        return trace
+
+    with ThreadPoolExecutor(5) as pool:
+        traces = list(pool.map(ask, range(5)))
+    waited = [trace for trace in traces if trace.outcome is Outcome.WAITED]
+    assert waited
+    for trace in waited:
+        assert "load" not in trace.self_ms_by_name()
+        assert "lease-wait;dur=" in trace.server_timing()
+    assert max(trace.self_ms_by_name()["lease-wait"] for trace in waited) > 50
+
+
 def test_threads_share_a_failure_instead_of_trying_one_after_the_other() -> None:
     loader = Loader(seconds=0.2)
     loader.error = LookupError("down")
@@ -333,8 +349,11 @@ def test_what_another_process_loads_is_waited_for() -> None:
     loader = Loader("mine")
     envelope = Envelope(b'"theirs"', created_ms=0, soft_ms=2**52, hard_ms=2**52, load_ms=1.0, generations={"*": 0})
     threading.Timer(0.15, lambda: leases.store("k", token, envelope.encode("k"), ttl_ms=5000)).start()
-    answer = get_or_load("k", NO_L1, loader)
+    with tracing() as trace:
+        answer = get_or_load("k", NO_L1, loader)
     assert (answer.outcome, answer.value, loader.calls) == (Outcome.WAITED, "theirs", 0)
+    assert trace.self_ms_by_name()["lease-wait"] > 50
+    assert "lease-wait;dur=" in trace.server_timing()
 
 
 def test_the_lease_of_a_dead_process_ends_and_another_loads() -> None:

@@ -60,6 +60,7 @@ _STEP_LABELS = {
     "redis": "Redis",
     "mongodb": "MongoDB",
     "lease": "Lease",
+    "lease-wait": "Lease wait",
     "load": "Load",
     "decode": "Decode",
     "plan": "Plan",
