@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from cachelayer.dashboard.plans import Plan, PlanUnknown
 from catalog.cluster.routing import route_of, shards_of_plan
-from catalog.commands import NotExplainable, command_of
+from catalog.commands import NotExplainable, command_of, left_out_of
 from catalog.errors import CatalogUnavailable
 from catalog.mongo import OutOfTime, database, within
 
@@ -32,7 +32,25 @@ def explain(text: str) -> Plan:
             told = database().command("explain", command, verbosity="executionStats")
     except (NotExplainable, OutOfTime, PyMongoError, CatalogUnavailable) as error:
         raise PlanUnknown(f"{type(error).__name__}: {error}"[:200]) from error
-    return replace(plan_of(told), shards=_shards(command, told))
+    return replace(plan_of(told), shards=_shards(command, told), note=_note(command))
+
+
+def route(text: str) -> str:
+    """Return which shards a command asks, or would ask in a cluster, by its filter alone; empty where it is unreadable.
+
+    Args:
+        text: as :func:`catalog.commands.text_of` wrote it.
+    """
+    try:
+        return str(route_of(command_of(text)))
+    except NotExplainable:
+        return ""
+
+
+def _note(command: Mapping[str, Any]) -> str:
+    left_out = left_out_of(command)
+    missing = ", ".join(f"{count:,} values of {field}" for field, count in left_out.items())
+    return f"Explained without {missing}, which were not kept." if missing else ""
 
 
 def _shards(command: Mapping[str, Any], told: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ class Plan:
         index: names of the indexes used; empty where there was none.
         stages: what was done, the last step first.
         shards: which shards are asked, and why, or would be in a cluster.
+        note: in what the explained command differs from the one that was sent; empty for nothing.
     """
 
     examined: int
@@ -31,14 +32,27 @@ class Plan:
     index: str
     stages: tuple[str, ...]
     shards: str = ""
+    note: str = ""
 
 
 _explainers: list[Callable[[str], Plan]] = []
+_routers: list[Callable[[str], str]] = []
 
 
-def register_explainer(explain: Callable[[str], Plan]) -> None:
-    """Name who explains commands; ``explain`` raises :class:`PlanUnknown` in bounded time."""
+def register_explainer(explain: Callable[[str], Plan], *, route: Callable[[str], str] | None = None) -> None:
+    """Name who explains commands.
+
+    Args:
+        explain: asks the database; raises :class:`PlanUnknown` in bounded time.
+        route: tells, without asking anybody, which shards a command asks; an empty text where that is not known.
+    """
     _explainers[:] = [explain]
+    _routers[:] = [route] if route is not None else []
+
+
+def route_of(command: str) -> str:
+    """Return which shards a command of a kept request asks, in words; empty where that is not known."""
+    return _routers[0](command) if _routers and command else ""
 
 
 def explain(command: str) -> Plan:

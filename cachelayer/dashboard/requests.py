@@ -10,7 +10,7 @@ from time import time
 
 import orjson
 
-from cachelayer.dashboard.plans import Plan, PlanUnknown, explain
+from cachelayer.dashboard.plans import Plan, PlanUnknown, explain, route_of
 from cachelayer.outcomes import Outcome
 from cachelayer.server.door import RedisUnavailable
 from cachelayer.telemetry import KeptRead, Sample, Step, store
@@ -72,13 +72,18 @@ class ReadRow:
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """A MongoDB command, with its plan where it was asked for."""
+    """A MongoDB command, with its plan where it was asked for.
+
+    Attributes:
+        route: which shards it asks, or would ask in a cluster.
+    """
 
     number: int
     label: str
     duration: str
     documents: str
     text: str
+    route: str
     plan: Plan | None
     problem: str
 
@@ -263,6 +268,7 @@ def _command_row(number: int, step: Step, *, explained: bool) -> CommandRow:
         duration=format_ms(step.duration_ms),
         documents=f"{step.documents:,}" if step.documents >= 0 else "–",
         text=_pretty(step.command),
+        route=plan.shards if plan and plan.shards else route_of(step.command),
         plan=plan,
         problem=problem,
     )

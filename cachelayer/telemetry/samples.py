@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
+import zstandard
 
 from cachelayer.trace import Lookup, Span, Trace
 
 _MAX_STEPS = 60
 _MAX_READS = 30
 _MAX_COMMAND_LENGTH = 2000
+_MAX_COMMANDS_LENGTH = 4000
+"""Of all commands of a request together; what does not fit is kept without its text."""
+_COMPRESS_ABOVE = 1024
+_MAX_DECOMPRESSED = 1024 * 1024
+_JSON_BEGINS = b"{"
 _PATH_LENGTH = 200
 
 
@@ -127,7 +133,7 @@ def sample_of(finished: Finished, *, generated: bool = False) -> Sample:
         source=read.source if read else "",
         key=read.key if read else "",
         spans={name: round(ms, 3) for name, ms in trace.self_ms_by_name().items()},
-        steps=[_step(span) for span in _shown(trace.spans)],
+        steps=_steps(_shown(trace.spans)),
         reads=[_kept(lookup) for lookup in trace.lookups[:_MAX_READS]],
         generated=generated or finished.generated,
     )
@@ -135,6 +141,8 @@ def sample_of(finished: Finished, *, generated: bool = False) -> Sample:
 
 def sample_of_json(raw: bytes, *, identifier: str) -> Sample:
     """Read what :func:`json_of_sample` wrote."""
+    if not raw.startswith(_JSON_BEGINS):
+        raw = zstandard.ZstdDecompressor().decompress(raw, max_output_size=_MAX_DECOMPRESSED)
     fields: dict[str, Any] = orjson.loads(raw)
     fields["steps"] = [Step(**step) for step in fields["steps"]]
     fields["reads"] = [KeptRead(**read) for read in fields["reads"]]
@@ -142,8 +150,9 @@ def sample_of_json(raw: bytes, *, identifier: str) -> Sample:
 
 
 def json_of_sample(sample: Sample) -> bytes:
-    """Return the stored form."""
-    return orjson.dumps(sample)
+    """Return the stored form: JSON, and compressed where it is long, because many are kept."""
+    text = orjson.dumps(sample)
+    return text if len(text) <= _COMPRESS_ABOVE else zstandard.ZstdCompressor(level=1).compress(text)
 
 
 def _shown(spans: Sequence[Span]) -> Sequence[Span]:
@@ -151,7 +160,19 @@ def _shown(spans: Sequence[Span]) -> Sequence[Span]:
     return spans if len(spans) <= _MAX_STEPS else [*spans[: _MAX_STEPS - 1], spans[-1]]
 
 
-def _step(span: Span) -> Step:
+def _steps(spans: Sequence[Span]) -> list[Step]:
+    room = _MAX_COMMANDS_LENGTH
+    steps = []
+    for span in spans:
+        text = _command_text(span.command)
+        if len(text) > min(room, _MAX_COMMAND_LENGTH):
+            text = ""
+        room -= len(text)
+        steps.append(_step(span, text))
+    return steps
+
+
+def _step(span: Span, command: str) -> Step:
     return Step(
         span.name,
         round(span.start_ms, 3),
@@ -159,16 +180,15 @@ def _step(span: Span) -> Step:
         round(span.self_ms, 3),
         span.detail,
         span.documents,
-        _command_text(span.command),
+        command,
     )
 
 
 def _command_text(command: Callable[[], str] | None) -> str:
     try:
-        text = command() if command is not None else ""
+        return command() if command is not None else ""
     except (TypeError, ValueError):
         return ""  # A value that cannot be told as text makes no plan impossible but this one.
-    return text if len(text) <= _MAX_COMMAND_LENGTH else ""
 
 
 def _kept(lookup: Lookup) -> KeptRead:

@@ -163,7 +163,7 @@ def test_a_request_that_is_not_kept_is_404_in_words(client: Client, identifier: 
 @pytest.fixture
 def explained() -> Any:
     """A stand-in for the database's explainer, which another app registers."""
-    before = list(plans._explainers)
+    before, routers = list(plans._explainers), list(plans._routers)
     asked: list[str] = []
 
     def explain(command: str) -> Plan:
@@ -172,9 +172,9 @@ def explained() -> Any:
             raise PlanUnknown("OutOfTime: half a second")
         return Plan(1234, 1300, 20, 1.5, "terms_popularity", ("LIMIT", "FETCH", "IXSCAN"))
 
-    register_explainer(explain)
+    register_explainer(explain, route=lambda command: "all shards: no key" if "find" in command else "")
     yield asked
-    plans._explainers[:] = before
+    plans._explainers[:], plans._routers[:] = before, routers
 
 
 def test_plans_are_asked_for_on_demand_and_their_failure_is_told(client: Client, explained: list[str]) -> None:
@@ -182,7 +182,9 @@ def test_plans_are_asked_for_on_demand_and_their_failure_is_told(client: Client,
     spans = tuple(Span("mongodb", 0.0, 1.0, 1.0, "find", 20, command) for command in commands)
     kept(finished(10.0, outcome="miss", source="MONGODB", spans=spans))
     [sample] = recent_samples(1)[0]
-    assert "1234" not in text_of(client, f"/dashboard/requests/{sample.id}/")
+    page = text_of(client, f"/dashboard/requests/{sample.id}/")
+    assert "1234" not in page
+    assert page.count("all shards: no key") == 2, "the routing is told without asking the database"
     assert explained == []
     page = text_of(client, f"/dashboard/requests/{sample.id}/?plan=1")
     assert "1234" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from time import perf_counter, time
 from typing import Any
 
@@ -28,6 +29,7 @@ from cachelayer.telemetry.histogram import (
     upper_ms,
 )
 from cachelayer.telemetry.recorder import KEPT_PER_FLUSH, _worth_keeping
+from cachelayer.telemetry.samples import json_of_sample, sample_of, sample_of_json
 from cachelayer.telemetry.tally import MAX_SERIES, OTHER, RESOLUTIONS, Tally
 from cachelayer.tests.finished import finished
 from cachelayer.trace import Span
@@ -191,9 +193,14 @@ def test_a_day_of_requests_stays_within_32_mebibytes_of_redis() -> None:
     store.write(tally, [])
     used = client.info("memory")["used_memory"] - before
     assert used < 8 * 2**20, f"{used:,} bytes for histograms and sums"
-    # The log beside them is bounded by number; one entry of an ordinary cold search tells what all take.
+    # The log beside them is bounded by number; if all requests were cold searches with as much text of commands as is
+    # kept of one, and no command like another, it would be this.
     recorder = quiet_recorder()
-    steps = tuple(Span("mongodb", float(n), 1.0, 1.0, "find products", 20, lambda: "x" * 300) for n in range(4))
+
+    def command() -> str:
+        return f'{{"find":"products","filter":{{"_id":{{"$in":["{chance.randbytes(130).hex()}"]}}}}}}'
+
+    steps = tuple(Span("mongodb", float(n), 1.0, 1.0, "find products", 20, command) for n in range(16))
     before = client.info("memory")["used_memory"]
     for _ in range(20):
         for _ in range(KEPT_PER_FLUSH):
@@ -201,6 +208,16 @@ def test_a_day_of_requests_stays_within_32_mebibytes_of_redis() -> None:
         recorder.flush()
     entry = (client.info("memory")["used_memory"] - before) / store.log_length()
     assert used + entry * store.LOG_LENGTH < 32 * 2**20, f"{entry:.0f} bytes an entry"
+
+
+def test_the_text_of_a_requests_commands_is_bounded() -> None:
+    lengths = [1500, 2001, 1500, 1200, 900]
+    spans = tuple(Span("mongodb", 0.0, 1.0, 1.0, "find", 1, partial(str.ljust, "", n, "x")) for n in lengths)
+    sample = sample_of(finished(spans=spans))
+    assert [len(step.command) for step in sample.steps] == [1500, 0, 1500, 0, 900]
+    stored = json_of_sample(sample)
+    assert len(stored) < 1000
+    assert sample_of_json(stored, identifier="") == sample
 
 
 # --- Redis away --------------------------------------------------------------------------------------------

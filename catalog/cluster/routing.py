@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from catalog.cluster.sharding import SHARD_KEY, SHARDED
+from catalog.commands import left_out_of
 
 
 class Reach(Enum):
@@ -43,7 +44,7 @@ def route_of(command: Mapping[str, Any]) -> Route:
             return Route(Reach.ONE, f"the filter gives {key}, whose hash lies in one chunk")
     for condition in conditions:
         if "$in" in condition:
-            count = len(condition["$in"])
+            count = len(condition["$in"]) + left_out_of(command).get(key, 0)
             return Route(Reach.SOME, f"the filter gives {count} values of {key}, each with a chunk of its own")
     if conditions:
         return Route(Reach.ALL, f"a range of {key} is no range of its hashes")
