@@ -53,8 +53,12 @@ def get_or_load(key: str, policy: str | Policy, loader: Callable[[], Any], *, or
         Exception: whatever else the loader raises; it is never stored.
     """
     read = Read(key, policy_named(policy) if isinstance(policy, str) else policy, loader)
+    trace = current_trace()
+    place = len(trace.spans) if trace is not None else 0
     outcome, stored = read.run()
     answer = _answer(key, outcome, stored, origin)
+    if trace is not None and not outcome.is_hit:
+        trace.lookups[-1].documents = trace.documents_since(place)
     if stored.envelope.absent:
         raise Absent(key)
     return answer
@@ -82,8 +86,13 @@ def get_or_load_many(
         Exception: whatever the loader raises, unless there is an old value for each missing key.
     """
     rules = policy_named(policy) if isinstance(policy, str) else policy
+    trace = current_trace()
+    place = len(trace.spans) if trace is not None else 0
     found = Batch(keys, rules, loader).run()
     answers = {key: _answer(key, *found[key], origin) for key in dict.fromkeys(keys)}
+    looked_up = trace.lookups[-len(answers) :] if trace is not None and answers else []
+    if trace is not None and (missed := [lookup for lookup in looked_up if not lookup.outcome.is_hit]):
+        missed[0].documents = trace.documents_since(place)  # Of all; who loaded what is not known.
     return {key: answer for key, answer in answers.items() if not answer.stored.envelope.absent}
 
 

@@ -45,6 +45,7 @@ class Lookup:
         soft_ms: until when the value is fresh, in milliseconds since the epoch; 0 where that is not known.
         hard_ms: when it must no longer be served.
         size: bytes of its JSON.
+        documents: how many documents a database returned while this request loaded the value.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Lookup:
     soft_ms: int = 0
     hard_ms: int = 0
     size: int = 0
+    documents: int = 0
 
 
 class _Timing:
@@ -153,6 +155,10 @@ class Trace:
         span.self_ms = max(duration_ms - inner_ms, 0.0)
         self._inner_ms[-1] += duration_ms
         self.spans.append(span)
+
+    def documents_since(self, place: int) -> int:
+        """Return how many documents the database commands have returned after the first ``place`` spans."""
+        return sum(max(span.documents, 0) for span in self.spans[place:])
 
     def self_ms_by_name(self) -> dict[str, float]:
         """Return the summed ``self_ms`` of the spans, by name, in the order in which the names first ended."""

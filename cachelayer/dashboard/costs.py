@@ -145,13 +145,14 @@ def build_kind_rows(window: Window, memory: Mapping[str, KindMemory] | None) -> 
     """Return what each kind of value saved and takes, the most saving first."""
     hits, loads = window.amounts("hits"), window.amounts("loads")
     saved, spent = window.amounts("saved_us"), window.amounts("load_us")
-    commands = window.sums.get("mongodb|commands", 0)
-    documents = window.sums.get("mongodb|documents", 0)
-    loaded = sum(loads.values())
-    per_load = documents / loaded if commands and loaded else 0.0
+    documents = window.amounts("documents")
+    per_load = {kind: documents.get(kind, 0) / count for kind, count in loads.items() if count}
     kinds = sorted({*hits, *loads} & {*settings.INSPECTED_KEYS}, key=lambda kind: -saved.get(kind, 0))
     return tuple(
-        _kind_row(kind, hits.get(kind, 0), loads.get(kind, 0), saved.get(kind, 0), spent.get(kind, 0), per_load, memory)
+        _kind_row(
+            *(kind, hits.get(kind, 0), loads.get(kind, 0), saved.get(kind, 0), spent.get(kind, 0)),
+            *(per_load.get(kind), memory),
+        )
         for kind in kinds
     )
 
@@ -162,7 +163,7 @@ def _kind_row(
     loads: int,
     saved_us: int,
     spent_us: int,
-    per_load: float,
+    per_load: float | None,
     memory: Mapping[str, KindMemory] | None,
 ) -> KindRow:
     reads = hits + loads
@@ -176,7 +177,7 @@ def _kind_row(
         hit_share=f"{100 * hits / reads:.1f}" if reads else "0",
         load=format_ms(spent_us / 1000 / loads) if loads else (format_ms(saved_ms / hits) if hits else "–"),
         saved=format_long(saved_ms / 1000),
-        documents=f"about {hits * per_load:,.0f}" if per_load else "–",
+        documents=f"about {hits * per_load:,.0f}" if per_load is not None else "–",
         keys="–" if memory is None else f"{takes.keys:,}" if takes else "0",
         memory="–" if memory is None else format_bytes(takes.memory) if takes else "0 B",
         worth=f"{format_ms(saved_ms / (takes.memory / 1024))} a KiB" if takes and takes.memory else "–",

@@ -124,6 +124,7 @@ def _add_amounts(amounts: dict[str, int], finished: Finished) -> str:
         else:
             amounts[f"loads|{kind}"] += 1
             amounts[f"load_us|{kind}"] += load_us
+            amounts[f"documents|{kind}"] += lookup.documents
     for span in trace.spans:
         if span.name == "mongodb":
             amounts["mongodb|commands"] += 1

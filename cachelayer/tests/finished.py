@@ -20,10 +20,11 @@ def finished(
     source: str = "REDIS_CACHE",
     key: str = "search:mouse",
     load_ms: float = 0.0,
+    documents: int = 0,
     spans: tuple[Span, ...] = (),
 ) -> Finished:
     """Return a request; without ``outcome`` one that read nothing through the cache."""
     trace = Trace(spans=[*spans])
     if outcome:
-        trace.lookups.append(Lookup(key, Outcome(outcome), source, 1.0, load_ms))
+        trace.lookups.append(Lookup(key, Outcome(outcome), source, 1.0, load_ms, documents=documents))
     return Finished(time() if at is None else at, trace, route, "GET", path, status, elapsed_ms)

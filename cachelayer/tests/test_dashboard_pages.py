@@ -23,7 +23,7 @@ from cachelayer.engine import get_or_load
 from cachelayer.invalidation.watch_state import WatchState, publish_watch_state
 from cachelayer.outcomes import Outcome
 from cachelayer.server.inspecting import list_keys, read_key
-from cachelayer.telemetry import recent_samples, recorder, store
+from cachelayer.telemetry import read_window, recent_samples, recorder, store
 from cachelayer.tests.finished import finished
 from cachelayer.trace import Span, tracing
 
@@ -404,6 +404,19 @@ def test_the_cost_page_tells_saved_time_memory_and_a_prediction_with_its_error(c
     assert re.search(r"Error of the replay [^:]*: [+-]0\.\d percentage points", page)
     assert "With 1 s" in page
     assert re.search(r'<th scope="row">session</th>\s*<td>600 s</td>', page), "the policies in force"
+
+
+def test_documents_not_read_are_told_by_what_loads_of_the_same_kind_have_read() -> None:
+    kept(
+        finished(9.0, outcome="miss", source="MONGODB", key="search:a", documents=200),
+        finished(9.0, outcome="miss", source="MONGODB", key="search:b", documents=100),
+        finished(2.0, outcome="miss", source="MONGODB", key="product:1", documents=1),
+        *(finished(0.5, key="search:a") for _ in range(2)),
+        *(finished(0.5, key="product:1") for _ in range(4)),
+        finished(0.5, key="suggest:mo"),
+    )
+    rows = {row.kind: row.documents for row in costs.build_kind_rows(read_window("1m"), None)}
+    assert rows == {"search": "about 300", "product": "about 4", "suggest": "–"}
 
 
 def test_the_log_is_not_read_again_for_each_move_of_the_slider(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

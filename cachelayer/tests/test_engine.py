@@ -26,7 +26,7 @@ from cachelayer.policies import Policy, all_policies, policy_table
 from cachelayer.runtime import Allowance
 from cachelayer.server import door
 from cachelayer.server.door import namespaced
-from cachelayer.trace import Trace, tracing
+from cachelayer.trace import Trace, current_trace, tracing
 
 POLICY = Policy("test", soft_seconds=60, hard_seconds=600, jitter=0, early=0, negative_seconds=10)
 NO_L1 = replace(POLICY, local_seconds=0)
@@ -488,6 +488,27 @@ def test_the_trace_tells_each_lookup_with_key_outcome_and_age() -> None:
     assert trace.outcome is Outcome.MISS
     assert {"redis", "lease", "load"} <= set(trace.self_ms_by_name())
     assert all(lookup.age_seconds < 5 for lookup in trace.lookups)
+
+
+def test_the_trace_tells_how_many_documents_each_load_has_read() -> None:
+    def reading(documents: int) -> Callable[[], str]:
+        def load() -> str:
+            trace = current_trace()
+            assert trace is not None
+            trace.add_finished("mongodb", 1.0, "find", documents=documents)
+            return "value"
+
+        return load
+
+    with tracing() as trace:
+        get_or_load("a", NO_L1, reading(200))
+        get_or_load("b", NO_L1, reading(1))
+        get_or_load("a", NO_L1, reading(200))
+        get_or_load_many(["n:2", "n:4"], NO_L1, lambda keys: {key: reading(7)() for key in keys})
+    assert [(lookup.key, lookup.documents) for lookup in trace.lookups] == [
+        *(("a", 200), ("b", 1), ("a", 0)),
+        *(("n:2", 14), ("n:4", 0)),
+    ]
 
 
 class BatchLoader:
