@@ -202,8 +202,9 @@ CACHE_POLICIES: dict[str, dict[str, float]] = {
     # Which model is live: told to everybody at a swap, and worth knowing for as long as MongoDB may be away.
     "model": {"soft_seconds": CACHE_TTL_SIMILAR, "hard_seconds": 86_400},
     "list": {"soft_seconds": 60, "hard_seconds": 960},
-    "facets": {"soft_seconds": 120, "hard_seconds": 1020},
     "suggestions": {"soft_seconds": 300, "hard_seconds": 3900},
+    # For values that this shop keeps as parts of others, and a shop built on it may keep by themselves.
+    "facets": {"soft_seconds": 120, "hard_seconds": 1020},
     # An old price is worse than none, and a basket belongs to one person: neither is ever served stale or from L1.
     "price": {"soft_seconds": 5, "hard_seconds": 5, "jitter": 0.0, "local_seconds": 0, "early": 0.0},
     "session": {"soft_seconds": 600, "hard_seconds": 600, "jitter": 0.0, "local_seconds": 0, "early": 0.0},
@@ -211,8 +212,16 @@ CACHE_POLICIES: dict[str, dict[str, float]] = {
 for _rules in CACHE_POLICIES.values():
     _rules.setdefault("local_seconds", CACHE_L1_SECONDS)
 TELEMETRY = env.boolean("TELEMETRY", True)
-# Kinds of keys that the dashboard's inspector shows to everybody who reaches it: nothing that belongs to one person.
-INSPECTED_KEYS = ("search", "product", "similar", "categories", "list", "facets", "suggest", "model")
+# Kinds of keys that the dashboard's inspector shows to everybody who reaches it, with the policy of each: nothing that
+# belongs to one person.
+INSPECTED_KEYS = {
+    "search": "search",
+    "product": "product",
+    "similar": "similar",
+    "categories": "list",
+    "list": "list",
+    "suggest": "suggestions",
+}
 RATE_LIMIT_SEARCH = env.rate("RATE_LIMIT_SEARCH", "60/minute")
 # Whoever types asks several times a second; nearly all of it is answered by the cache.
 RATE_LIMIT_SUGGEST = env.rate("RATE_LIMIT_SUGGEST", "300/minute")

@@ -169,7 +169,7 @@ def _kind_row(
     reads = hits + loads
     takes = memory.get(kind) if memory is not None else None
     saved_ms = saved_us / 1000
-    policy = all_policies().get(kind)
+    policy = _policy_of(kind)
     return KindRow(
         kind=kind,
         reads=f"{reads:,}",
@@ -185,14 +185,22 @@ def _kind_row(
     )
 
 
+def _policy_of(kind: str) -> Policy | None:
+    return all_policies().get(settings.INSPECTED_KEYS.get(kind, ""))
+
+
 def _policy_text(policy: Policy) -> str:
     return f"{format_age(policy.soft_seconds)} fresh, {format_age(policy.hard_seconds)} at most"
 
 
 def build_prediction(samples: Sequence[Sample], *, kind: str, place: int | None) -> Prediction | None:
     """Replay the log's reads of a kind with other times to live; ``None`` where none was read."""
-    policies = all_policies()
-    kinds = tuple(name for name in settings.INSPECTED_KEYS if name in policies and references_of(samples, name))
+    policies = {
+        name: policy
+        for name in settings.INSPECTED_KEYS
+        if (policy := _policy_of(name)) is not None and references_of(samples, name)
+    }
+    kinds = tuple(policies)
     if not kinds:
         return None
     kind = kind if kind in kinds else kinds[0]

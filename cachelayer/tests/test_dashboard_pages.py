@@ -22,10 +22,12 @@ from cachelayer.dashboard.predicting import Reference, measured, predicted
 from cachelayer.engine import get_or_load
 from cachelayer.invalidation.watch_state import WatchState, publish_watch_state
 from cachelayer.outcomes import Outcome
+from cachelayer.policies import all_policies
 from cachelayer.server.inspecting import list_keys, read_key
 from cachelayer.telemetry import read_window, recent_samples, recorder, store
 from cachelayer.tests.finished import finished
 from cachelayer.trace import Span, tracing
+from cachelayer.web.presentation import format_age
 
 WRITES = ["/dashboard/history/clear", "/dashboard/keys/change"]
 
@@ -417,6 +419,27 @@ def test_documents_not_read_are_told_by_what_loads_of_the_same_kind_have_read() 
     )
     rows = {row.kind: row.documents for row in costs.build_kind_rows(read_window("1m"), None)}
     assert rows == {"search": "about 300", "product": "about 4", "suggest": "–"}
+
+
+@pytest.mark.parametrize(
+    ("key", "policy"), [("suggest:mo", "suggestions"), ("categories:top:12", "list"), ("similar:v1:1", "similar")]
+)
+def test_kinds_whose_policy_has_another_name_have_rules_and_a_prediction(client: Client, key: str, policy: str) -> None:
+    now = time()
+    kept(*(finished(0.5, at=now - 3 + step, key=key, load_ms=8.0) for step in range(3)))
+    kind = key.partition(":")[0]
+    rules = all_policies()[policy]
+    [row] = costs.build_kind_rows(read_window("1m"), None)
+    assert row.policy.startswith(f"{format_age(rules.soft_seconds)} fresh")
+    samples = costs.read_samples()
+    assert samples is not None
+    prediction = costs.build_prediction(samples, kind=kind, place=None)
+    assert prediction is not None
+    assert (prediction.kind, prediction.current_ttl) == (kind, format_age(rules.soft_seconds))
+
+
+def test_every_inspected_kind_of_key_has_a_policy_of_the_settings(settings: Settings) -> None:
+    assert set(settings.INSPECTED_KEYS.values()) <= set(all_policies())
 
 
 def test_the_log_is_not_read_again_for_each_move_of_the_slider(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
