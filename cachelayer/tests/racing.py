@@ -9,7 +9,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cachelayer.policies import Policy
 
 LAG_SECONDS = 0.25
 KEYS = 32
@@ -68,6 +71,16 @@ def race(truth: Truth, seed: int, steps: int, check_tokens: bool, report: Any) -
         elif (violation := _read(truth, index, engine, chance)) is not None:
             violations.append(violation)
     report.put(violations)
+
+
+def hold_lease(key: str, policy: Policy) -> None:
+    """Begin to load ``key`` and never end."""
+    import django
+
+    django.setup()
+    from cachelayer import engine
+
+    engine.get_or_load(key, policy, lambda: sleep(600))
 
 
 def _write(truth: Truth, index: int, engine: Any) -> None:
