@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import secrets
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +24,7 @@ from django.conf import settings
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from catalog.tests.factories import draft, store
 from speedscale.embedded.ports import free_port
 from speedscale.embedded.process import ServerProcess, find_binary
 from speedscale.running.probe import accepted_host, liveness_status
@@ -42,6 +48,13 @@ def request(port: int, path: str, **headers: str) -> http.client.HTTPResponse:
 @contextmanager
 def web_server(base_dir: Path, data_dir: Path, **variables: str) -> Iterator[int]:
     """Run gunicorn as a deployment does; give its port."""
+    with web_process(base_dir, data_dir, **variables) as (_, port):
+        yield port
+
+
+@contextmanager
+def web_process(base_dir: Path, data_dir: Path, **variables: str) -> Iterator[tuple[WebServer, int]]:
+    """Run gunicorn as a deployment does; give its process and its port."""
     port = free_port()
     env = environment(
         MONGO_URI=settings.MONGO_URI,
@@ -51,15 +64,14 @@ def web_server(base_dir: Path, data_dir: Path, **variables: str) -> Iterator[int
         ALLOWED_HOSTS="shop.example",
         DATA_DIR=str(data_dir),
         PORT=str(port),
-        WEB_CONCURRENCY="1",
         PYTHONDONTWRITEBYTECODE="1",
-        **variables,
+        **({"WEB_CONCURRENCY": "1"} | variables),
     )
     server = WebServer(
         base_dir, host="127.0.0.1", port=port, allowed_hosts=["shop.example"], log=data_dir / "web.log", env=env
     )
     try:
-        yield port
+        yield server, port
     finally:
         server.stop()
 
@@ -126,6 +138,66 @@ def test_a_foreign_host_and_an_endless_request_line_are_refused(image: Path) -> 
         assert request(port, "/", Host="evil.example").status == 400
         assert request(port, "/search?q=" + "x" * 1_000_000, Host="shop.example").status in {400, 414, 431}
         assert request(port, "/livez", Host="shop.example").status == 200
+
+
+class Visitors:
+    """A small load, each request on a connection of its own: when it began and what became of it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._stopping = threading.Event()
+        self.fates: list[tuple[float, str]] = []
+        self._threads = [threading.Thread(target=self._visit, daemon=True) for _ in range(6)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=15)
+
+    def _visit(self) -> None:
+        while not self._stopping.wait(0.02):
+            began_at = time.monotonic()
+            try:
+                fate = str(request(self._port, "/api/search?query=mouse", Host="shop.example").status)
+            except (OSError, http.client.HTTPException) as error:
+                fate = type(error).__name__
+            self.fates.append((began_at, fate))
+
+
+def half_a_request(port: int) -> socket.socket:
+    """Return a connection over which a request has begun that is not complete."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(b"GET /api/search?query=mouse HTTP/1.1\r\n")
+    return connection
+
+
+@pytest.mark.timeout(60)
+def test_a_web_server_that_is_told_to_end_answers_what_it_has_begun(tmp_path: Path, products_db: Any) -> None:
+    store(draft("M-1", name="Wireless Mouse"))
+    with web_process(BASE, tmp_path, HTTPS="false", WEB_CONCURRENCY="2", RATE_LIMIT_SEARCH="") as (server, port):
+        visitors = Visitors(port)
+        wait_for(lambda: len(visitors.fates) > 60)
+        begun = [half_a_request(port) for _ in range(4)]
+        answered = len(visitors.fates)
+        wait_for(lambda: len(visitors.fates) > answered + 20)  # By then all of the four have been accepted.
+        told_at = time.monotonic()
+        server.signal(signal.SIGTERM)
+        for connection in begun:
+            connection.sendall(b"Host: shop.example\r\nConnection: close\r\n\r\n")
+        answers = [http.client.HTTPResponse(connection) for connection in begun]
+        for answer in answers:
+            answer.begin()
+            assert answer.status == 200
+            assert json.loads(answer.read())["count"] == 1
+        wait_for(lambda: server.exit_status() is not None, timeout_seconds=10)
+        visitors.stop()
+    assert server.exit_status() == 0
+    before = [fate for began_at, fate in visitors.fates if began_at < told_at]
+    assert set(before) == {"200"}, visitors.fates
+    after = {fate for began_at, fate in visitors.fates if began_at >= told_at}
+    assert after - {"200"} <= {"ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected"}, after
 
 
 def test_the_health_check_says_no_where_nothing_answers() -> None:
