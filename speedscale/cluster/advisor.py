@@ -99,6 +99,11 @@ class Advisor:
             return self._change(nodes - 1, load, f"{load.in_flight:.1f} requests at a time need fewer")
         return Advice(nodes, "as it is")
 
+    def keep(self, reason: str) -> Advice:
+        """Return the advice while the load is not known: as it is, and what was seen before proves nothing any more."""
+        self._more_since = self._fewer_since = None
+        return Advice(self._nodes, reason)
+
     def _change(self, nodes: int, load: Load, reason: str) -> Advice:
         self._nodes, self._changed = nodes, load.at
         self._more_since = self._fewer_since = None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 import threading
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +20,13 @@ from hypothesis import strategies as st
 from cachelayer.web.occupancy import Occupancy
 from speedscale.cluster.advisor import Advisor, Limits, Load, nodes_needed
 from speedscale.cluster.capacity import Assumptions, Need, compute, measured_from
+from speedscale.embedded.ports import free_port
+from speedscale.embedded.redis import RedisServer
+from speedscale.tests.commands import MANAGE, environment, manage
 
 LIMITS = Limits(threads_per_node=16)
 """16 threads at 60 %: 9.6 requests at a time are one node's share."""
+_SAFE = {"SECRET_KEY": settings.SECRET_KEY, "HTTPS": "false", "ALLOWED_HOSTS": "localhost"}
 
 
 def course(advisor: Advisor, in_flight: list[float], *, every: float = 10.0, p95_ms: float = 50.0) -> list[int]:
@@ -149,6 +157,50 @@ def test_the_command_reads_the_telemetry_of_all_nodes() -> None:
     told = StringIO()
     call_command("advise_scale", "--json", "--nodes", "2", stdout=told)
     assert json.loads(told.getvalue())["wanted"] == 2
+
+
+@pytest.mark.parametrize("nodes", [["--nodes", "7"], []])
+def test_without_redis_nothing_is_advised(nodes: list[str]) -> None:
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    done = manage("advise_scale", "--json", *nodes, MONGO_URI=settings.MONGO_URI, REDIS_URL=away, **_SAFE)
+    assert done.returncode == 1
+    assert "No advice: the load is not known, because Redis" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["wanted"] == (7 if nodes else None), "not the minimum"
+    assert "in_flight" not in told
+
+
+def test_a_watch_keeps_the_number_while_redis_is_stopped(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, maxmemory_mb=16)
+    stopped = False
+    watch = subprocess.Popen(
+        [sys.executable, str(MANAGE), "advise_scale", "--watch", "--json"],
+        env=environment(MONGO_URI=settings.MONGO_URI, REDIS_URL=server.url, **_SAFE),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watch.stdout is not None
+        first = json.loads(watch.stdout.readline())
+        server.stop()
+        stopped = True
+        second = json.loads(watch.stdout.readline())
+    finally:
+        watch.kill()
+        watch.wait()
+        if not stopped:
+            server.stop()
+    assert first["reason"] == "as it is"
+    assert (second["wanted"], second["reason"][:21]) == (first["wanted"], "the load is not known")
+
+
+def test_what_was_seen_before_a_time_without_telemetry_does_not_count() -> None:
+    advisor = Advisor(LIMITS, nodes=6)
+    assert course(advisor, [5.0] * 29)[-1] == 6
+    assert advisor.keep("Redis is away").nodes == 6
+    later = [advisor.observe(Load(2000.0 + number * 10, 100.0, 5.0, 50.0)).nodes for number in range(40)]
+    assert later[29] == 6, "not within five minutes of seeing again"
+    assert later[30] == 5
 
 
 # --- Requests in flight ------------------------------------------------------------------------------------
