@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,17 @@ def restore(
             say(f"  {one.name:<32} {one.documents:>12,} documents, equal")
         for one, name in zip(manifest.collections, staged, strict=True):
             database[name].rename(one.name, dropTarget=True)
-    except PyMongoError:
-        for name in staged:
-            database.drop_collection(name)
+    except BaseException:
+        _drop(database, staged)
         raise
     return manifest
+
+
+def _drop(database: Database[dict[str, Any]], names: Sequence[str]) -> None:
+    # Where MongoDB has gone, what has failed is told, and not that it cannot be tidied up; the next restore does that.
+    with suppress(PyMongoError):
+        for name in names:
+            database.drop_collection(name)
 
 
 def _refuse_loss(database: Database[dict[str, Any]], manifest: Manifest) -> None:

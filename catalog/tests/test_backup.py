@@ -13,6 +13,7 @@ import pytest
 from bson import ObjectId
 from django.core.management import CommandError, call_command
 
+from catalog.backup import restoring
 from catalog.backup.archive import BackupError, read_documents, verify
 from catalog.backup.restoring import restore
 from catalog.backup.taking import prune, take_backup
@@ -131,6 +132,56 @@ def test_a_broken_backup_is_refused_before_anything_is_touched(
     assert list(elsewhere.things.find()) == [{"_id": "mine"}]
     with pytest.raises(CommandError, match=complaint):
         call_command("verify_backup", str(path))
+
+
+def add_a_document(database: Any, *arguments: Any) -> None:
+    """Let what was loaded differ from the backup, as another client's write would."""
+    database["restoring.things"].insert_one({"_id": "of another client"})
+
+
+def press_ctrl_c(*arguments: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def damage_the_file(database: Any, path: Path) -> None:
+    flip_a_byte(path / "things.bson.zst")
+
+
+@pytest.mark.parametrize(
+    ("happens", "error"),
+    [(add_a_document, BackupError), (damage_the_file, BackupError), (press_ctrl_c, KeyboardInterrupt)],
+)
+def test_a_restore_that_fails_half_way_leaves_nothing_behind(
+    happens: Callable[[Any, Path], None],
+    error: type[BaseException],
+    products_db: Any,
+    elsewhere: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    products_db.things.drop()
+    products_db.things.insert_many([{"_id": number, "text": "x" * number} for number in range(2000)])
+    path = taken(products_db, tmp_path)
+    products_db.things.drop()
+    elsewhere.things.insert_one({"_id": "mine"})
+    load = restoring._load
+
+    def load_and_more(directory: Path, one: Any, database: Any, name: str) -> None:
+        if one.name != "things":
+            load(directory, one, database, name)
+            return
+        if happens is damage_the_file:
+            happens(database, path)
+        load(directory, one, database, name)
+        if happens is not damage_the_file:
+            happens(database, path)
+
+    # Between the loading and the comparison, or before it, where only the time can be chosen here.
+    monkeypatch.setattr(restoring, "_load", load_and_more)
+    with pytest.raises(error):
+        restore(path, elsewhere, replace=True, say=quiet)
+    assert elsewhere.list_collection_names() == ["things"]
+    assert list(elsewhere.things.find()) == [{"_id": "mine"}]
 
 
 def test_documents_that_are_there_are_not_replaced_unless_that_is_said(
