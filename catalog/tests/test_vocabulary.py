@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,13 +12,16 @@ from django.core.management import call_command
 from catalog.documents import to_document
 from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
+from catalog.search.postings import term_key
 from catalog.services.editing import create_product
 from catalog.tests.factories import draft, store
-from catalog.vocabulary import building
+from catalog.vocabulary import building, numbering
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.learning import drift, refresh_vocabulary
+from catalog.vocabulary.postings import POSTINGS, read_lists
 from catalog.vocabulary.recent import RECENT
-from catalog.vocabulary.store import BUILD, TERMS, lexicon
+from catalog.vocabulary.reindexing import is_outdated
+from catalog.vocabulary.store import BUILD, TERMS, VocabularyState, lexicon
 
 
 @pytest.fixture
@@ -61,6 +65,80 @@ def test_a_build_that_was_interrupted_goes_on_and_counts_nothing_twice(
     build_vocabulary(catalogue)
     assert {row["_id"]: row for row in catalogue[TERMS].find()} == whole
     assert catalogue[BUILD].count_documents({}) == 0
+
+
+class Ended(BaseException):
+    """Stands for the end of the process: nothing catches it, and nothing is tidied up."""
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        (building, "switch_to"),  # All lists are written, and searches not yet taken over.
+        (building, "begin_anew"),  # Searches are taken over, and nothing after that is done.
+        (numbering, "_facet_documents"),  # Some lists are written.
+    ],
+)
+def test_wherever_a_numbering_ends_searches_have_a_complete_build(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
+) -> None:
+    build_vocabulary(catalogue)
+
+    def end(*arguments: Any, **options: Any) -> None:
+        raise Ended
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, end)
+        with pytest.raises(Ended):
+            build_vocabulary(catalogue)
+    lexicon.forget()
+    state = lexicon.state().postings
+    assert state is not None
+    wireless = term_key("wireless")
+    assert len(read_lists(state, [wireless], [0])[wireless]) == 5
+    build_vocabulary(catalogue)
+    assert len(builds(catalogue)) == 2, "the one in use and the former one; what was left is gone"
+    build_vocabulary(catalogue)
+    assert len(builds(catalogue)) == 2
+
+
+def builds(database: Any) -> set[str]:
+    return {row["_id"].partition("/")[0] for row in database[POSTINGS].find({}, {"_id": 1})}
+
+
+def test_a_first_numbering_that_was_interrupted_counts_as_none(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*arguments: Any) -> None:
+        raise Ended
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "switch_to", end)
+        with pytest.raises(Ended):
+            build_vocabulary(catalogue)
+    lexicon.forget()
+    assert lexicon.state() == VocabularyState()
+    assert is_outdated(catalogue)
+    assert drift(catalogue).share == 1.0
+    assert refresh_vocabulary(catalogue)
+    assert len(builds(catalogue)) == 1
+
+
+def test_a_numbering_that_another_one_overtakes_leaves_searches_to_it(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch = building.switch_to
+    first: list[str] = []
+
+    def overtaken(database: Any, build: str, state: Any) -> bool:
+        if not first:
+            first.append(build)
+            build_vocabulary(catalogue)
+        return switch(database, build, state)
+
+    monkeypatch.setattr(building, "switch_to", overtaken)
+    build_vocabulary(catalogue)
+    state = lexicon.state().postings
+    assert state is not None
+    assert builds(catalogue) == {state.build} != set(first)
 
 
 def test_new_words_of_an_edited_product_are_known_at_once(catalogue: Any) -> None:

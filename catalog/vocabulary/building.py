@@ -1,7 +1,7 @@
 """Count the words of all products, beside live search, and put the new vocabulary in the place of the old at once.
 
 The count goes through the products in the order of their ids, piece by piece. Each finished piece is stored, so that
-a build that was interrupted goes on where it ended.
+a build that was interrupted goes on where it ended. The numbering of products, which follows, begins anew instead.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from catalog.progress import Progress
 from catalog.search.analysis import ANALYZER_VERSION, STOP_WORDS, folded, term_of, tokens
 from catalog.search.index_keys import kind_words
 from catalog.search.spelling import can_be_misspelt, deletions_of_known
-from catalog.vocabulary.numbering import build_postings
+from catalog.vocabulary.numbering import begin_numbering, build_postings, switch_to
 from catalog.vocabulary.recent import begin_anew
-from catalog.vocabulary.store import BUILD, MAX_PREFIX, MIN_PREFIX, STATE, TERMS, VOCABULARY, lexicon
+from catalog.vocabulary.store import BUILD, MAX_PREFIX, MIN_PREFIX, TERMS, lexicon
 from catalog.vocabulary.synonyms import ensure_default_synonyms
 
 T = TypeVar("T")
@@ -107,22 +107,20 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
     progress.end()
     _store(database, counts, progress)
     numbered_from = datetime.now(UTC)
-    postings = build_postings(database, progress)
-    database[STATE].update_one(
-        {"_id": VOCABULARY},
-        {
-            "$set": {
-                "products": counts.products,
-                "documents": database[PRODUCTS].estimated_document_count(),
-                "terms": len(counts.everywhere | counts.strong),
-                "built_at": started,
-                "analyzer": ANALYZER_VERSION,
-                "postings": postings,
-            }
-        },
-        upsert=True,
-    )
-    begin_anew(database, since=numbered_from)
+    build = begin_numbering(database)
+    postings = build_postings(database, build, progress)
+    state = {
+        "products": counts.products,
+        "documents": database[PRODUCTS].estimated_document_count(),
+        "terms": len(counts.everywhere | counts.strong),
+        "built_at": started,
+        "analyzer": ANALYZER_VERSION,
+        "postings": postings,
+    }
+    if switch_to(database, build, state):
+        begin_anew(database, since=numbered_from)
+    else:
+        progress.say("Another run has begun to number the products meanwhile; searches will use its lists.")
     database[BUILD].drop()
     ensure_default_synonyms(database)
     lexicon.forget()

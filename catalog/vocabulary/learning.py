@@ -20,7 +20,7 @@ from catalog.progress import Progress
 from catalog.search.index_keys import kind_words
 from catalog.vocabulary.building import TEXTS, build_vocabulary, forms_of, term_document
 from catalog.vocabulary.recent import KEPT, remember
-from catalog.vocabulary.store import STATE, TERMS, VOCABULARY, lexicon
+from catalog.vocabulary.store import COUNTED, STATE, TERMS, lexicon
 
 SMALL = 100_000
 """Up to this many products are counted anew after every load: it takes seconds."""
@@ -50,7 +50,7 @@ class Drift:
 
 def drift(database: mongo.Documents) -> Drift:
     """Measure how far the vocabulary is behind."""
-    state = database[STATE].find_one({"_id": VOCABULARY})
+    state = database[STATE].find_one(COUNTED)
     if state is None:
         return Drift(database[PRODUCTS].estimated_document_count(), 0)
     changed = database[PRODUCTS].count_documents({"updated_at": {"$gt": state["built_at"]}})

@@ -1,6 +1,9 @@
 """Number all products by popularity and store, for each term, the numbers of those that have it.
 
-The walk takes the products piece by piece, so its memory does not grow with the catalogue.
+The walk takes the products piece by piece, so its memory does not grow with the catalogue. The lists of a new build are
+written beside those that searches use, and one write of the state takes searches over to them (ADR 60): whenever a run
+is killed, the state names a build that is complete. The next run removes what a killed one has written, and the former
+build.
 """
 
 from __future__ import annotations
@@ -23,7 +26,18 @@ from catalog.progress import Progress
 from catalog.search.attributes import Value, attribute_texts, telling_attributes
 from catalog.search.index_keys import ANY_TERM, category_key
 from catalog.search.postings import CHUNK, bucket_of, keys_of
-from catalog.vocabulary.postings import BLOCK, POSTINGS, block_id, bucket_id, facets_id, list_id
+from catalog.vocabulary.postings import (
+    BLOCK,
+    POSTINGS,
+    block_id,
+    bucket_id,
+    facets_id,
+    list_id,
+    not_of_build,
+    of_build,
+    postings_state,
+)
+from catalog.vocabulary.store import STATE, VOCABULARY
 
 _LONG = 200
 """Lists of so many products have a document of their own."""
@@ -36,12 +50,41 @@ _MOST_VALUES = 2_000
 """So many different values are counted for a category; further ones are too many to be offered."""
 
 
-def build_postings(database: mongo.Documents, progress: Progress) -> dict[str, Any]:
-    """Number the products and put the lists in the place of the former ones; return what tells of this build."""
+def begin_numbering(database: mongo.Documents) -> str:
+    """Return the name of a new build, after all builds have been removed but the one that searches use.
+
+    The former build goes only now, and not when searches were taken over, because some may still have been reading it.
+    A run that is still at work loses its lists by that, and notices when it would switch to them.
+    """
     build = secrets.token_hex(4)
-    fresh = database[f"{POSTINGS}_next"]
-    fresh.drop()
-    database.create_collection(fresh.name)
+    state = database[STATE].find_one_and_update(
+        {"_id": VOCABULARY}, {"$set": {"numbering": build}}, {"postings": 1}, upsert=True
+    )
+    used = postings_state(state.get("postings")) if state else None
+    database[POSTINGS].delete_many(not_of_build(used.build) if used else {})
+    return build
+
+
+def switch_to(database: mongo.Documents, build: str, state: Mapping[str, Any]) -> bool:
+    """Let searches use a build from now on.
+
+    Args:
+        state: all that is stored of the vocabulary, with the build's ``postings``.
+
+    Returns:
+        False where another run has begun to number the products since: then its lists will be used, and these go.
+    """
+    switched = database[STATE].update_one(
+        {"_id": VOCABULARY, "numbering": build}, {"$set": state, "$unset": {"numbering": ""}}
+    )
+    if not switched.matched_count:
+        database[POSTINGS].delete_many(of_build(build))
+    return bool(switched.matched_count)
+
+
+def build_postings(database: mongo.Documents, build: str, progress: Progress) -> dict[str, Any]:
+    """Number the products and write their lists under the name of the build; return what tells of it."""
+    fresh = database[POSTINGS]
     total = max(database[PRODUCTS].estimated_document_count(), 1)
     progress.begin("Lists of products", total, shows_rate=True)
     cursor = database[PRODUCTS].find({"terms": ANY_TERM}, _READ).hint("terms_popularity")
@@ -70,7 +113,6 @@ def build_postings(database: mongo.Documents, progress: Progress) -> dict[str, A
         if len(identifiers) < CHUNK:
             break
     _insert(fresh, _facet_documents(build, by_category))
-    fresh.rename(POSTINGS, dropTarget=True)
     progress.end()
     return {"build": build, "products": done, "buckets": buckets}
 

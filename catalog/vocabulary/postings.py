@@ -25,6 +25,7 @@ BLOCK = 64
 """So many ids are kept together."""
 ID_BYTES = 12
 _FEW = 12
+_AFTER_SLASH = chr(ord("/") + 1)
 _ALWAYS = term_key(ANY_TERM)
 """A list that every build has in its first piece."""
 
@@ -74,6 +75,16 @@ def block_id(build: str, block: int) -> str:
 def facets_id(build: str, category: str) -> str:
     """Return the id of the document that tells which attributes matter in a category."""
     return f"{build}/facets/{category}"
+
+
+def of_build(build: str) -> dict[str, Any]:
+    """Return the filter for all documents of a build."""
+    return {"_id": {"$gte": f"{build}/", "$lt": f"{build}{_AFTER_SLASH}"}}
+
+
+def not_of_build(build: str) -> dict[str, Any]:
+    """Return the filter for all documents of other builds."""
+    return {"$or": [{"_id": {"$lt": f"{build}/"}}, {"_id": {"$gte": f"{build}{_AFTER_SLASH}"}}]}
 
 
 class PostingsGone(LookupError):

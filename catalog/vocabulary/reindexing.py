@@ -12,7 +12,7 @@ from catalog.documents import DERIVED_FIELDS, draft_of, to_document, to_product
 from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
 from catalog.search.analysis import ANALYZER_VERSION
-from catalog.vocabulary.store import STATE, VOCABULARY
+from catalog.vocabulary.store import COUNTED, STATE
 
 _BATCH = 1_000
 _OUTDATED: dict[str, Any] = {"analyzer": {"$ne": ANALYZER_VERSION}}
@@ -21,7 +21,7 @@ _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 
 def is_outdated(database: mongo.Documents) -> bool:
     """Tell whether the words were last counted with another version of the analysis, or never."""
-    state = database[STATE].find_one({"_id": VOCABULARY}, {"analyzer": 1})
+    state = database[STATE].find_one(COUNTED, {"analyzer": 1})
     return state is None or state["analyzer"] != ANALYZER_VERSION
 
 

@@ -26,6 +26,8 @@ from catalog.vocabulary.synonyms import SYNONYMS, rules_of
 TERMS = "search_terms"
 STATE = "search_state"
 VOCABULARY = "vocabulary"
+COUNTED = {"_id": VOCABULARY, "built_at": {"$exists": True}}
+"""The filter for the state once words have been counted; before that it may name a numbering under way."""
 BUILD = "search_build"
 SEARCH_COLLECTIONS = (TERMS, STATE, BUILD, POSTINGS, RECENT, SYNONYMS)
 T = TypeVar("T")
@@ -157,7 +159,7 @@ def _longer(prefix: str) -> dict[str, Any]:
 
 def _read_state() -> VocabularyState:
     with mongo.reading() as database:
-        stored = database[STATE].find_one({"_id": VOCABULARY})
+        stored = database[STATE].find_one(COUNTED)
     if stored is None:
         return VocabularyState()
     return VocabularyState(

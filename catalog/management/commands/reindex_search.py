@@ -21,7 +21,8 @@ from catalog.vocabulary.reindexing import reindex_products
 class Command(BaseCommand):
     help = (
         "Analyse products anew that an older version has analysed, and count the words of all products. Search goes "
-        "on meanwhile, with the old words until the new ones are complete. Interrupted, it goes on where it ended."
+        "on meanwhile, with the old words until the new ones are complete. Interrupted, it goes on with the products "
+        "and words that are left; only the numbering of products at the end begins anew."
     )
     requires_system_checks = ()
 
