@@ -115,7 +115,7 @@ def test_images_are_pinned_logs_rotate_and_memory_is_bounded() -> None:
             continue
         assert re.search(r":\d+\.\d+\.\d+", service["image"]), name
         assert service["logging"]["options"]["max-size"], name
-        if name not in ONE_SHOT | {"watcher"}:
+        if name not in ONE_SHOT:
             assert service["deploy"]["resources"]["limits"]["memory"], name
 
 
