@@ -67,7 +67,7 @@ LESSONS = (
     Lesson(
         "stampede",
         "Stampede",
-        "A hundred visitors want a key that has just expired. How often is it loaded?",
+        "32 visitors want a key that has just expired. How often is it loaded?",
         (
             LessonStep(
                 "Slow the load", "Every command of MongoDB takes 200 ms longer.", "slow", "200",
