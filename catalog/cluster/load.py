@@ -29,6 +29,7 @@ COLLECTION = "failover_drill"
 _READABLE = 100
 _GAP_SECONDS = 0.2
 _PAUSE_SECONDS = 0.004
+_SLOTS_PER_SECOND = 10
 _POLICY = Policy("drill", soft_seconds=0.5, hard_seconds=120, local_seconds=0, early=0.0)
 
 
@@ -75,7 +76,9 @@ class Load:
 
     def __init__(self) -> None:
         self.written, self.read, self.cached = Tally(), Tally(), Tally()
-        self.outcomes: Counter[str] = Counter()
+        self.outcomes: Counter[tuple[int, str]] = Counter()
+        """Cached reads by the tenth of a second (of the monotonic clock) that they ended in, and outcome."""
+        self._outcomes_lock = threading.Lock()
         self._acknowledged: set[str] = set()
         self._unknown: set[str] = set()
         self._retries = _Retries()
@@ -115,8 +118,9 @@ class Load:
             "acknowledged": len(self._acknowledged),
             "lost": len(lost),
             "unknown_but_stored": len(self._unknown & present),
-            "retried": self._retries.rescued,
-            "outcomes": dict(self.outcomes),
+            "retried_writes": self._retries.rescued["insert"],
+            "retried_reads": self._retries.rescued["find"],
+            "outcomes": [[slot / _SLOTS_PER_SECOND, name, count] for (slot, name), count in self.outcomes.items()],
         }
 
     def _repeat(self, work: Callable[[], None]) -> None:
@@ -152,7 +156,8 @@ class Load:
         except CatalogUnavailable:
             self.cached.failure()
         else:
-            self.outcomes[answer.outcome.value] += 1
+            with self._outcomes_lock:
+                self.outcomes[int(time.monotonic() * _SLOTS_PER_SECOND), answer.outcome.value] += 1
             self.cached.success()
 
 
@@ -165,23 +170,30 @@ def _load(number: int) -> int:
 
 
 class _Retries(monitoring.CommandListener):
-    """Counts operations that succeeded at the driver's second attempt."""
+    """Counts, by command, operations that succeeded at the driver's second attempt.
+
+    The driver gives all attempts of an operation one ``operation_id``. An attempt that did not get as far as a command,
+    because no server or connection was to be had, is not told to listeners, and the next one then counts as the first.
+    """
 
     def __init__(self) -> None:
         self._failed: set[int] = set()
-        self.rescued = 0
+        self._lock = threading.Lock()
+        self.rescued: Counter[str] = Counter()
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Nothing is counted before an end is known."""
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        if event.operation_id in self._failed:
-            self._failed.discard(event.operation_id)
-            self.rescued += 1
+        with self._lock:
+            if event.operation_id in self._failed:
+                self._failed.discard(event.operation_id)
+                self.rescued[event.command_name] += 1
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
         if event.operation_id is not None:
-            self._failed.add(event.operation_id)
+            with self._lock:
+                self._failed.add(event.operation_id)
 
 
 def product_paths(limit: int) -> list[str]:

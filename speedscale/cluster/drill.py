@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -29,24 +31,37 @@ _QUIET_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class FaultReport:
-    """What one fault cost: the longest times without a success, and how long until all members were back."""
+    """What one fault cost: the longest times without a success, and how long until all members were back.
+
+    Attributes:
+        outcomes: cached reads by outcome from the fault until all members were back.
+    """
 
     fault: str
     write_gap_seconds: float
     read_gap_seconds: float
     cached_read_gap_seconds: float
     complete_after_seconds: float
+    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DrillReport:
-    """The account of a drill. ``lost`` counts writes that were acknowledged and are not there: it must be 0."""
+    """The account of a drill.
+
+    Attributes:
+        lost: writes that were acknowledged and are not there: it must be 0.
+        retried_writes: writes that succeeded at the driver's second attempt, as far as the driver tells: an attempt
+            that found no server or connection is not told. ``retried_reads``: the same of reads of MongoDB.
+        outcomes: cached reads by outcome, over the whole drill.
+    """
 
     election_timeout_seconds: float
     faults: tuple[FaultReport, ...]
     acknowledged: int
     lost: int
-    retried: int
+    retried_writes: int
+    retried_reads: int
     failed_writes: int
     failed_reads: int
     failed_cached_reads: int
@@ -70,12 +85,19 @@ class DrillReport:
             )
         yield ""
         yield (
-            f"{self.acknowledged:,} acknowledged writes, {self.lost} lost; {self.retried} operations succeeded at the "
-            f"driver's second attempt; failed: {self.failed_writes} writes, {self.failed_reads} reads of MongoDB, "
+            f"{self.acknowledged:,} acknowledged writes, {self.lost} lost. At the driver's second attempt succeeded "
+            f"{self.retried_writes} writes and {self.retried_reads} reads of MongoDB (attempts that found no server "
+            f"are not counted). Failed: {self.failed_writes} writes, {self.failed_reads} reads of MongoDB, "
             f"{self.failed_cached_reads} cached reads."
         )
-        yield "Cached reads: " + ", ".join(f"{name} {count:,}" for name, count in sorted(self.outcomes.items())) + "."
+        yield f"Cached reads: {_counted(self.outcomes)}."
+        for one in self.faults:
+            yield f"Cached reads from {one.fault} until all members were back: {_counted(one.outcomes)}."
         yield f"electionTimeoutMillis was {self.election_timeout_seconds * 1000:.0f}."
+
+
+def _counted(outcomes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.items())) or "none"
 
 
 def _gap(seconds: float) -> str:
@@ -175,6 +197,13 @@ def _report(account: dict[str, Any], spans: list[tuple[str, float, float]], elec
         gaps = account[kind]["gaps"]
         return max((seconds for start, seconds in gaps if start < ended and start + seconds > began), default=0.0)
 
+    def outcomes(began: float, ended: float) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for at, name, count in account["outcomes"]:
+            if began <= at <= ended:
+                found[name] += count
+        return dict(found)
+
     return DrillReport(
         election_timeout_seconds=election_timeout,
         faults=tuple(
@@ -184,14 +213,16 @@ def _report(account: dict[str, Any], spans: list[tuple[str, float, float]], elec
                 longest("reads", began, ended),
                 longest("cached_reads", began, ended),
                 ended - began,
+                outcomes(began, ended),
             )
             for fault, began, ended in spans
         ),
         acknowledged=account["acknowledged"],
         lost=account["lost"],
-        retried=account["retried"],
+        retried_writes=account["retried_writes"],
+        retried_reads=account["retried_reads"],
         failed_writes=account["writes"]["failed"],
         failed_reads=account["reads"]["failed"],
         failed_cached_reads=account["cached_reads"]["failed"],
-        outcomes=account["outcomes"],
+        outcomes=outcomes(0.0, math.inf),
     )

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from pymongo import MongoClient
 
+from catalog.cluster.load import _Retries
+from speedscale.cluster.drill import _report
 from speedscale.cluster.redis_drill import Answer, summarise
+from speedscale.embedded.mongod import MongodServer
 from speedscale.tests.commands import manage
 
 pytestmark = pytest.mark.timeout(180)
@@ -32,6 +36,41 @@ def test_a_primary_that_is_killed_costs_time_but_no_acknowledged_write(tmp_path:
     # The gap is seen at all, so writes were under way, and it ends.
     assert 0.2 < fault["write_gap_seconds"] < 15
     assert told["outcomes"]["redis_hit"] > 0
+    assert sum(fault["outcomes"].values()) > 100, "they went on meanwhile"
+    assert all(count <= told["outcomes"][name] for name, count in fault["outcomes"].items())
+    assert {"retried_writes", "retried_reads"} <= told.keys()
+
+
+def test_operations_that_a_second_attempt_saved_are_counted_by_command(tmp_path: Path) -> None:
+    retries = _Retries()
+    mongod = MongodServer(tmp_path, cache_mb=256, test_commands=True)
+    try:
+        with MongoClient[dict[str, Any]](mongod.uri, event_listeners=[retries]) as client:
+            things = client.drill.things
+            things.insert_one({"_id": 0})
+            assert not retries.rescued
+            for command, operation in (("insert", things.insert_one), ("find", things.find_one)):
+                fails = {"failCommands": [command], "errorCode": 11600, "errorLabels": ["RetryableWriteError"]}
+                client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": fails})
+                operation({"_id": 1})
+    finally:
+        mongod.stop()
+    assert dict(retries.rescued) == {"insert": 1, "find": 1}
+
+
+def test_the_report_tells_what_the_caches_answered_during_each_fault() -> None:
+    quiet = {"gaps": [], "failed": 0}
+    account = {
+        **{"writes": quiet, "reads": quiet, "cached_reads": quiet, "acknowledged": 9, "lost": 0},
+        **{"retried_writes": 2, "retried_reads": 1},
+        "outcomes": [[9.9, "redis_hit", 5], [10.0, "stale", 7], [12.0, "redis_hit", 1], [12.1, "miss", 3]],
+    }
+    report = _report(account, [("kill", 10.0, 12.05)], 2.0)
+    assert report.faults[0].outcomes == {"stale": 7, "redis_hit": 1}
+    assert report.outcomes == {"redis_hit": 6, "stale": 7, "miss": 3}
+    lines = "\n".join(report.lines())
+    assert "second attempt succeeded 2 writes and 1 reads" in lines
+    assert "from kill until all members were back: redis_hit 1, stale 7." in lines
 
 
 @pytest.mark.parametrize(
