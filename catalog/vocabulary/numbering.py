@@ -82,6 +82,14 @@ def switch_to(database: mongo.Documents, build: str, state: Mapping[str, Any]) -
     return bool(switched.matched_count)
 
 
+def count_builds(database: mongo.Documents) -> int:
+    """Return how many builds the lists are of that take room: that in use, and 1 more where another one is there."""
+    state = database[STATE].find_one({"_id": VOCABULARY}, {"postings": 1})
+    used = postings_state(state.get("postings")) if state else None
+    other = database[POSTINGS].find_one(not_of_build(used.build) if used else {}, {"_id": 1})
+    return 1 if other is None or used is None else 2
+
+
 def build_postings(database: mongo.Documents, build: str, progress: Progress) -> dict[str, Any]:
     """Number the products and write their lists under the name of the build; return what tells of it."""
     fresh = database[POSTINGS]

@@ -18,8 +18,11 @@ class Assumptions:
         document_bytes: a product in MongoDB's memory.
         stored_bytes: the same on disk, compressed.
         index_bytes: all index entries of a product, in memory and on disk.
+        search_bytes: terms and numbered lists for each product (`search_terms`, `search_postings`), with their indexes,
+            in memory. The lists of one build: the former one, which is kept until the next, is not read.
+        search_stored_bytes: the same on disk, with both builds of the lists.
         hot_documents: share of the products that are asked for often enough to stay in memory.
-        hot_index: share of the indexes that does.
+        hot_index: share of the indexes, of terms and of lists that does.
         cache_share: share of a data node's memory that is MongoDB's cache (its default is half).
         cache_fill: share of that cache that may be used before it evicts in the foreground.
         node_memory_gib: memory of a data node.
@@ -36,6 +39,8 @@ class Assumptions:
     document_bytes: float = 1_654
     stored_bytes: float = 499
     index_bytes: float = 1_667
+    search_bytes: float = 380
+    search_stored_bytes: float = 444
     hot_documents: float = 0.10
     hot_index: float = 0.50
     cache_share: float = 0.5
@@ -52,7 +57,9 @@ class Assumptions:
 
 
 MEASURED = (
-    "document_bytes, stored_bytes and index_bytes: collStats of 300,000 seeded products; worker_hot_rps: P1 of "
+    "document_bytes, stored_bytes and index_bytes: collStats of 300,000 seeded products; search_bytes and "
+    "search_stored_bytes: of 30,000, more for each product than larger catalogues have, because words repeat; "
+    "worker_hot_rps: P1 of "
     "`make bench`, 3,100 requests a second on two cores that also ran the load. The others are assumptions."
 )
 
@@ -73,6 +80,7 @@ class Capacity:
     data_bytes: float
     disk_bytes: float
     index_bytes: float
+    search_bytes: float
     working_set_bytes: float
     shards: int
     shards_because: str
@@ -87,8 +95,9 @@ def compute(need: Need, assumptions: Assumptions) -> Capacity:
     """Return what ``need`` takes under ``assumptions``."""
     each = assumptions
     data, indexes = need.products * each.document_bytes, need.products * each.index_bytes
-    disk = need.products * each.stored_bytes + indexes
-    working_set = data * each.hot_documents + indexes * each.hot_index
+    search = need.products * each.search_bytes
+    disk = need.products * (each.stored_bytes + each.search_stored_bytes) + indexes
+    working_set = data * each.hot_documents + (indexes + search) * each.hot_index
     cold = need.requests_per_second * (1 - need.hit_ratio)
     reasons = {
         "working set": working_set / (each.node_memory_gib * GIB * each.cache_share * each.cache_fill),
@@ -106,6 +115,7 @@ def compute(need: Need, assumptions: Assumptions) -> Capacity:
         data_bytes=data,
         disk_bytes=disk,
         index_bytes=indexes,
+        search_bytes=search,
         working_set_bytes=working_set,
         shards=max(math.ceil(most), 1),
         shards_because=because,
@@ -117,14 +127,31 @@ def compute(need: Need, assumptions: Assumptions) -> Capacity:
     )
 
 
-def measured_from(told: Mapping[str, Any], base: Assumptions) -> Assumptions:
-    """Replace what ``collStats`` of a collection of products tells."""
+def measured_from(
+    told: Mapping[str, Any], base: Assumptions, *, terms: Mapping[str, Any], lists: Mapping[str, Any], builds: int
+) -> Assumptions:
+    """Replace what ``collStats`` of the collections of a catalogue tells.
+
+    Args:
+        told: of the products.
+        terms: of the counted words.
+        lists: of the numbered lists; where there are none, what is assumed of search stays.
+        builds: how many builds of the lists there are, 1 or 2.
+    """
     count = told["count"]
-    return replace(
+    found = replace(
         base,
         document_bytes=told["size"] / count,
         stored_bytes=told["storageSize"] / count,
         index_bytes=told["totalIndexSize"] / count,
+    )
+    if not lists["count"]:
+        return found
+    of_terms, of_lists = terms["totalIndexSize"], lists["totalIndexSize"] / builds
+    return replace(
+        found,
+        search_bytes=(terms["size"] + of_terms + lists["size"] / builds + of_lists) / count,
+        search_stored_bytes=(terms["storageSize"] + of_terms + 2 * (lists["storageSize"] / builds + of_lists)) / count,
     )
 
 

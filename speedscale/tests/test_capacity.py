@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachelayer.web.occupancy import Occupancy
+from catalog.vocabulary.building import build_vocabulary
 from speedscale.cluster.advisor import Advisor, Limits, Load, nodes_needed
 from speedscale.cluster.capacity import Assumptions, Need, compute, measured_from
 from speedscale.embedded.ports import free_port
@@ -44,9 +45,11 @@ def test_a_hundred_million_products_come_to_what_one_can_work_out_by_hand() -> N
     found = compute(Need(100_000_000, 5000, 0.8), Assumptions())
     assert found.data_bytes == 165.4e9
     assert found.index_bytes == 166.7e9
-    assert found.working_set_bytes == pytest.approx(16.54e9 + 83.35e9)
-    # 99.89 GB over 64 GiB x 0.5 x 0.8 = 27.49 GB a shard.
-    assert (found.shards, found.shards_because) == (4, "working set")
+    assert found.search_bytes == 38e9
+    assert found.disk_bytes == pytest.approx(49.9e9 + 44.4e9 + 166.7e9)
+    assert found.working_set_bytes == pytest.approx(16.54e9 + 83.35e9 + 19e9)
+    # 118.89 GB over 64 GiB x 0.5 x 0.8 = 27.49 GB a shard.
+    assert (found.shards, found.shards_because) == (5, "working set")
     assert found.cold_rps == pytest.approx(1000)
     # 4000 / 1550 + 1000 / 150 = 9.25 cores' worth, at 60 %: 16 workers on 4 nodes of 4, and one more.
     assert (found.workers, found.web_nodes) == (16, 5)
@@ -77,12 +80,27 @@ def test_the_sizes_of_a_real_catalogue_replace_the_assumed_ones(products_db: Any
     assert used["capacity"]["data_bytes"] == pytest.approx(stats["size"], rel=0.01)
     # The model's own figure is of larger catalogues, and still of the same order.
     assert Assumptions().document_bytes == pytest.approx(stats["avgObjSize"], rel=0.3)
+    terms, lists = (products_db.command("collStats", name) for name in ("search_terms", "search_postings"))
+    once = terms["size"] + terms["totalIndexSize"] + lists["size"] + lists["totalIndexSize"]
+    assert used["assumptions"]["search_bytes"] == pytest.approx(once / 12_000, rel=0.01)
+    build_vocabulary(products_db)
+    again = StringIO()
+    call_command("capacity", products=12_000, rps=10, measure=True, json=True, stdout=again)
+    # The former build is there as well, and takes no memory.
+    assert products_db.command("collStats", "search_postings")["count"] == 2 * lists["count"]
+    assert json.loads(again.getvalue())["assumptions"]["search_bytes"] == pytest.approx(once / 12_000, rel=0.2)
 
 
 def test_measured_figures_are_per_product() -> None:
     told = {"count": 10, "size": 20_000, "storageSize": 5_000, "totalIndexSize": 7_000}
-    found = measured_from(told, Assumptions())
+    nothing = {"count": 0, "size": 0, "storageSize": 0, "totalIndexSize": 0}
+    found = measured_from(told, Assumptions(), terms=nothing, lists=nothing, builds=1)
     assert (found.document_bytes, found.stored_bytes, found.index_bytes) == (2000, 500, 700)
+    assert found.search_bytes == Assumptions().search_bytes, "nothing to measure"
+    terms = {"count": 5, "size": 1000, "storageSize": 400, "totalIndexSize": 100}
+    lists = {"count": 4, "size": 600, "storageSize": 200, "totalIndexSize": 20}
+    found = measured_from(told, Assumptions(), terms=terms, lists=lists, builds=2)
+    assert (found.search_bytes, found.search_stored_bytes) == ((1000 + 100 + 300 + 10) / 10, (400 + 100 + 220) / 10)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from catalog.errors import CatalogUnavailable
 from catalog.indexes import PRODUCTS
 from catalog.mongo import commanding
+from catalog.vocabulary.numbering import count_builds
+from catalog.vocabulary.postings import POSTINGS
+from catalog.vocabulary.store import TERMS
 from speedscale.cluster.capacity import MEASURED, Assumptions, Need, assumption_lines, compute, measured_from
 from speedscale.cluster.printing import human_bytes
 
@@ -48,6 +51,7 @@ class Command(BaseCommand):
             "",
             f"  products in memory     {human_bytes(found.data_bytes)}",
             f"  indexes                {human_bytes(found.index_bytes)}",
+            f"  terms and lists        {human_bytes(found.search_bytes)}",
             f"  on disk                {human_bytes(found.disk_bytes)} on each member, if there is one shard",
             f"  working set            {human_bytes(found.working_set_bytes)}",
             f"  shards                 {found.shards} (by {found.shards_because}), of 3 members: {servers} data nodes",
@@ -64,12 +68,13 @@ class Command(BaseCommand):
     def _measured(self) -> Assumptions:
         try:
             with commanding() as database:
-                told = database.command("collStats", PRODUCTS)
+                told, terms, lists = (database.command("collStats", name) for name in (PRODUCTS, TERMS, POSTINGS))
+                builds = count_builds(database)
         except CatalogUnavailable as error:
             raise CommandError(str(error)) from error
         if told["count"] < _ENOUGH_PRODUCTS:
             raise CommandError(f"{told['count']:,} products are too few to measure by; {_ENOUGH_PRODUCTS:,} suffice")
-        return measured_from(told, Assumptions())
+        return measured_from(told, Assumptions(), terms=terms, lists=lists, builds=builds)
 
 
 def _with_given(base: Assumptions, given: list[str]) -> Assumptions:
