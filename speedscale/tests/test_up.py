@@ -6,17 +6,12 @@ import http.client
 import http.cookiejar
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,76 +24,11 @@ from catalog.derived import is_behind, mark_behind
 from catalog.indexes import CATEGORIES
 from speedscale.embedded.ports import free_port
 from speedscale.embedded.state import Endpoints, read_endpoints
-from speedscale.tests.commands import MANAGE, environment, manage
+from speedscale.tests.commands import manage
+from speedscale.tests.running import START_SECONDS, Run, collected, is_alive, up
 from speedscale.tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(180)
-START_SECONDS = 90
-_collected: list[Path] = []
-
-
-class Run:
-    """A running ``manage.py up``."""
-
-    def __init__(self, data_dir: Path, *arguments: str, **variables: str) -> None:
-        self.data_dir = data_dir
-        _reuse_static_files(data_dir)
-        self.port = free_port()
-        self.variables = {"DATA_DIR": str(data_dir), "PORT": str(self.port), "WEB_CONCURRENCY": "1"} | variables
-        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by close)
-        self.process = subprocess.Popen(
-            [sys.executable, str(MANAGE), "up", *arguments],
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            env=environment(**self.variables),
-            # Nothing may depend on where it is started.
-            cwd="/",
-        )
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def output(self) -> str:
-        return os.pread(self._output.fileno(), 1_000_000, 0).decode()
-
-    def wait_until_ready(self) -> Run:
-        wait_for(lambda: "Ready in" in self.output() or self.process.poll() is not None, timeout_seconds=START_SECONDS)
-        assert "Ready in" in self.output(), self.output()
-        return self
-
-    def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def child(self, name: str) -> psutil.Process:
-        return next(child for child in self.children() if child.name() == name)
-
-    def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
-        self._output.close()
-
-
-def _reuse_static_files(data_dir: Path) -> None:
-    """Spare a run the collection of static files, which an earlier one has done already."""
-    if _collected and not (data_dir / "static").exists():
-        for source in _collected:
-            shutil.copytree(source / "static", data_dir / "static")
-            shutil.copy(source / "static.stamp", data_dir)
-
-
-@contextmanager
-def up(data_dir: Path, *arguments: str, **variables: str) -> Iterator[Run]:
-    run = Run(data_dir, *arguments, **variables)
-    try:
-        yield run
-    finally:
-        run.close()
 
 
 def refused(data_dir: Path, *arguments: str, **variables: str) -> str:
@@ -118,9 +48,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """One run that tests may use as long as they leave it running."""
     with up(tmp_path_factory.mktemp("up"), "--no-seed") as run:
         run.wait_until_ready()
-        _collected.append(run.data_dir)
+        collected.append(run.data_dir)
         yield run
-        _collected.clear()
+        collected.clear()
 
 
 # --- Running -----------------------------------------------------------------------------------------------
@@ -291,13 +221,6 @@ def test_a_kill_leaves_no_process_and_the_next_start_recovers(tmp_path: Path) ->
             assert client.kept.things.count_documents({}) == 1
 
 
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize("name", ["mongod", "redis-server", "gunicorn"])
 def test_the_crash_of_a_child_is_told_and_ends_the_run(tmp_path: Path, name: str) -> None:
     with up(tmp_path, "--no-seed") as run:
@@ -316,6 +239,30 @@ def test_ctrl_c_during_the_start_leaves_nothing_running(tmp_path: Path) -> None:
         wait_for((tmp_path / "mongodb" / "mongod.pid").exists)
         children = run.children()
         assert children
+        assert run.end(signal.SIGINT) == 0
+        assert "Traceback" not in run.output()
+    assert not any(is_alive(child) for child in children)
+
+
+# --- Generated visitors ------------------------------------------------------------------------------------
+
+
+def page(run: Run, path: str) -> str:
+    browser = urllib.request.build_opener()
+    return str(browser.open(run.url.rstrip("/") + path, timeout=10).read().decode())
+
+
+def test_the_demo_shows_its_visitors_as_generated_and_ctrl_c_ends_them_too(tmp_path: Path) -> None:
+    # Where there is a display, the dashboard is opened: here by a browser that does nothing.
+    with up(tmp_path, "--demo", SEED_TARGET="60", RATE_LIMIT_SEARCH="", BROWSER="true") as run:
+        run.wait_until_ready()
+        assert "generated visitors" in run.output()
+        children = run.children()
+        assert any("generate_traffic" in child.cmdline() for child in children)
+        wait_for(lambda: "Generated traffic." in page(run, "/dashboard/"), timeout_seconds=30)
+        wait_for(lambda: 'class="tag">generated' in page(run, "/dashboard/history/"), timeout_seconds=30)
+        more = manage("generate_traffic", *("--rate", "20", "--seconds", "1", "--url", run.url), DATA_DIR=str(tmp_path))
+        assert (more.returncode, more.stdout[-5:]) == (0, " 200\n"), more.stdout + more.stderr
         assert run.end(signal.SIGINT) == 0
         assert "Traceback" not in run.output()
     assert not any(is_alive(child) for child in children)
