@@ -170,3 +170,29 @@ def test_on_paper_pages_are_light_and_without_controls(arrive: Callable[..., Vis
     assert page.evaluate("getComputedStyle(document.querySelector('.price')).color") == "rgb(23, 25, 30)"
     for hidden in (".site-header", ".filters", "#filter-sort", "#more-results", ".site-footer"):
         expect(page.locator(hidden)).to_be_hidden()
+
+
+@pytest.mark.parametrize("what", ["/dashboard/", "request"])
+def test_on_paper_the_dashboard_is_light_and_keeps_its_colours(
+    arrive: Callable[..., Visitor], site: Site, what: str
+) -> None:
+    visitor = arrive(site, color_scheme="dark")
+    address = measured(visitor, what)
+    page = visitor.open(address if what == "request" else what)
+    shown = ".figures" if what == "/dashboard/" else ".data--waterfall"
+    expect(page.locator(shown).first).to_be_visible()
+    expect(page.locator(".dash__tabs")).to_be_visible()
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    panel = page.locator(".panel").first
+    assert panel.evaluate("element => getComputedStyle(element).boxShadow") == "none"
+    heading = page.get_by_role("heading", level=1)
+    assert heading.evaluate("element => getComputedStyle(element).color") == "rgb(23, 25, 30)"
+    # What hits and misses are told apart by is printed with its colour, and nothing is cut off at the side.
+    assert (
+        page.locator(".badge, .key").first.evaluate("element => getComputedStyle(element).printColorAdjust") == "exact"
+    )
+    expect(page.locator(shown).first).to_be_visible()
+    for hidden in (".site-header", ".site-footer", ".dash__tabs", ".dash__controls", ".crumb"):
+        for element in page.locator(hidden).all():
+            expect(element).to_be_hidden()
