@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import random
 import re
+import subprocess
+import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
@@ -128,3 +135,65 @@ def test_two_workers_of_a_real_server_are_one_sum_whichever_answers(tmp_path: Pa
             list(pool.map(fetch, ["/api/trending"] * 80))
         wait_for(lambda: seen() == (80, 2))
         assert {seen() for _ in range(10)} == {(80, 2)}
+
+
+_RECORDING = """
+import json, sys
+import django
+django.setup()
+from cachelayer.telemetry import Recorder
+from cachelayer.telemetry.node import node_state
+from cachelayer.tests.finished import finished
+recorder = Recorder()
+recorder._start_thread = lambda: None
+for milliseconds in json.load(sys.stdin):
+    recorder.record(finished(milliseconds))
+recorder.flush()
+print(sum(node_state(recorder.totals).totals.requests.values()))
+"""
+_READING = """
+import json
+import django
+django.setup()
+from cachelayer.telemetry import read_window
+window = read_window("15m")
+told = window.series["catalog:search", "REDIS_CACHE"]
+print(json.dumps([window.covers_all, told.total, {percent: told.percentile(percent) for percent in (50, 90, 95, 99)}]))
+"""
+
+
+def process_of(node: Path, program: str, *, stdin: str = "") -> str:
+    """Run a program in a process of the node whose directory this is, and return what it prints."""
+    node.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "speedscale.settings", DIRECTORY_VARIABLE: str(node)},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_processes_of_two_nodes_merge_in_redis_to_the_percentiles_of_all_their_requests(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    # The nodes differ, so that neither's percentiles, nor the mean of both, would do.
+    durations = {
+        "first": [chance.lognormvariate(0.5, 0.8) for _ in range(1500)],
+        "second": [chance.lognormvariate(3.0, 1.0) for _ in range(500)],
+    }
+    with ThreadPoolExecutor() as pool:
+        told = pool.map(
+            lambda name: process_of(tmp_path / name, _RECORDING, stdin=json.dumps(durations[name])), durations
+        )
+        assert list(told) == ["1500", "500"], "each node tells its own on /metrics"
+    covers_all, total, percentiles = json.loads(process_of(tmp_path / "third", _READING))
+    assert (covers_all, total) == (True, 2000)
+    union = sorted([*durations["first"], *durations["second"]])
+    for percent, estimate in percentiles.items():
+        exact = union[math.ceil(len(union) * int(percent) / 100) - 1]
+        assert abs(estimate / exact - 1) <= 0.02, percent
