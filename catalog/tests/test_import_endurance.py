@@ -25,6 +25,7 @@ from catalog.importing.run import Destination, run_import
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.management.commands import import_products
 from catalog.tests.import_runs import ImportProcess, jsonl, row, rows_text
+from catalog.vocabulary.learning import refresh_vocabulary
 from catalog.vocabulary.store import lexicon
 from speedscale.embedded.mongod import MongodServer
 
@@ -191,11 +192,10 @@ def test_running_again_counts_what_the_first_run_did_not_come_to(
 def test_a_mark_that_is_set_while_another_catches_up_stays(products_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     importing(products_db, parsed(3))
     derived.mark_behind(products_db)
-    refresh = derived.refresh_vocabulary
 
     def meanwhile(*arguments: Any) -> bool:
         derived.mark_behind(products_db)
-        return refresh(*arguments)
+        return refresh_vocabulary(*arguments)
 
     monkeypatch.setattr(derived, "refresh_vocabulary", meanwhile)
     derived.catch_up(products_db)

@@ -125,14 +125,13 @@ def test_a_first_numbering_that_was_interrupted_counts_as_none(catalogue: Any, m
 def test_a_numbering_that_another_one_overtakes_leaves_searches_to_it(
     catalogue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    switch = building.switch_to
     first: list[str] = []
 
     def overtaken(database: Any, build: str, state: Any) -> bool:
         if not first:
             first.append(build)
             build_vocabulary(catalogue)
-        return switch(database, build, state)
+        return numbering.switch_to(database, build, state)
 
     monkeypatch.setattr(building, "switch_to", overtaken)
     build_vocabulary(catalogue)

@@ -20,7 +20,7 @@ from speedscale.tests.browser.site import Site
 from speedscale.tests.browser.test_access import violations
 from speedscale.tests.browser.visitor import Visitor
 from speedscale.tests.commands import manage
-from speedscale.tests.test_up import Run as Up
+from speedscale.tests.running import Run as Up
 
 pytestmark = pytest.mark.timeout(240)
 PASSWORD = "correct horse battery"
