@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from catalog.money import minor_per_major
 from catalog.search.index_keys import category_key, slug
@@ -15,9 +16,8 @@ VALUES = 12
 PRICE_BANDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class FacetRow:
-    """What a result adds to the facets; ``price`` is in minor units."""
+class FacetRow(NamedTuple):
+    """What a result adds to the facets; ``price`` is in minor units. A tuple, for hundreds are made in a search."""
 
     brand: str
     category_path: tuple[str, ...]

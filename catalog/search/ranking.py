@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
 from catalog.search.facets import FacetRow
 from catalog.search.impacts import CHARACTERS, occurrences_of
@@ -40,9 +41,8 @@ OUT_OF_STOCK = 0.5
 POPULAR = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """What ranking needs of a product.
+class Candidate(NamedTuple):
+    """What ranking needs of a product: a tuple, because hundreds are made for a search, and these are made fastest.
 
     Attributes:
         key: its sort key in the static order.
