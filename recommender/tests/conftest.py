@@ -14,7 +14,7 @@ from catalog import mongo
 from catalog.documents import ProductDraft
 from catalog.progress import Progress
 from catalog.tests.factories import draft, store
-from recommender import caching
+from recommender import caching, repository
 from recommender.repository import LOCKS, MODEL_TERMS, MODELS, SIMILAR
 from recommender.training import Trained, TrainingOptions, train
 
@@ -76,6 +76,15 @@ def train_now(**options: Any) -> Trained:
     result = train(TrainingOptions(**options), Progress())
     forget()
     return result
+
+
+def live() -> str:
+    active = repository.get_active()
+    return active.version if active else ""
+
+
+def versions() -> list[str]:
+    return [manifest.version for manifest, _ in repository.list_models()]
 
 
 def forget() -> None:
