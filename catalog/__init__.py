@@ -1,1 +1,1 @@
-"""Products: documents, indexes, search, pages and API. The only home of pymongo queries."""
+"""Products: documents, indexes, search, pages and API. The only home of MongoDB's driver."""
