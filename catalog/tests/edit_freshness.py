@@ -20,17 +20,43 @@ FIRST_STOCK = 1000
 _PAUSE_SECONDS = 0.04
 
 
-def measure_staleness(product_id: str, query: str, *, edits: int, report: Path) -> dict[str, list[float]]:
+Edit = Callable[[str, int, int], None]
+"""Gives a product another stock: its id, the version that is stored, the stock."""
+
+
+def by_our_own_means(product_id: str, version: int, stock: int) -> None:
+    """Edit as staff does, which announces the change."""
+    from catalog.services.editing import change_product
+
+    change_product(product_id=product_id, expected_version=version, changes={"stock": stock})
+
+
+def by_another_client(product_id: str, version: int, stock: int) -> None:
+    """Write into MongoDB as another tool would; only the change stream tells of it."""
+    from bson import ObjectId
+
+    from catalog import mongo
+    from catalog.indexes import PRODUCTS
+
+    changed = mongo.command_database()[PRODUCTS].update_one(
+        {"_id": ObjectId(product_id), "version": version}, {"$set": {"stock": stock}, "$inc": {"version": 1}}
+    )
+    if changed.modified_count != 1:
+        raise RuntimeError(f"{product_id} is not of version {version}")
+
+
+def measure_staleness(
+    product_id: str, query: str, *, edits: int, report: Path, edit: Edit = by_our_own_means
+) -> dict[str, list[float]]:
     """Edit here while another process reads; return how long each edit was not seen there (ms, ascending), by reader.
 
     Args:
         product_id: a product of version 1 with :data:`FIRST_STOCK` pieces.
         query: finds that product first.
         report: a file for what the other process has to say.
+        edit: makes an edit and returns once it is acknowledged.
     """
     from django.conf import settings
-
-    from catalog.services.editing import change_product
 
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "speedscale.settings", "DEBUG": "true"}
     arguments = [product_id, query, str(FIRST_STOCK + edits), str(report)]
@@ -41,7 +67,7 @@ def measure_staleness(product_id: str, query: str, *, edits: int, report: Path) 
         acknowledged: dict[int, float] = {}
         for version in range(1, edits + 1):
             stock = FIRST_STOCK + version
-            change_product(product_id=product_id, expected_version=version, changes={"stock": stock})
+            edit(product_id, version, stock)
             acknowledged[stock] = time()
             sleep(_PAUSE_SECONDS)
         status = reader.wait(timeout=60)
