@@ -9,6 +9,7 @@ from typing import Any
 
 from cachelayer.loading import leases
 from cachelayer.loading.absence import Absent
+from cachelayer.loading.patience import Patience
 from cachelayer.loading.reading import Read, may_stand_in
 from cachelayer.loading.values import Stored, unwrapped, wrapped
 from cachelayer.outcomes import Outcome
@@ -19,6 +20,7 @@ from cachelayer.server.door import RedisUnavailable, value_key
 from cachelayer.trace import span
 
 Loader = Callable[[Sequence[str]], Mapping[str, Any]]
+Found = tuple[Outcome, Stored]
 
 
 class Batch:
@@ -30,9 +32,9 @@ class Batch:
         self._reads = {key: Read(key, policy, partial(_only, loader, key)) for key in keys}
         self._redis_answers = True
 
-    def run(self) -> dict[str, tuple[Outcome, Stored]]:
+    def run(self) -> dict[str, Found]:
         """Return what was found by key; of what does not exist, the envelope says so."""
-        found: dict[str, tuple[Outcome, Stored]] = {}
+        found: dict[str, Found] = {}
         for key, read in self._reads.items():
             if (here := read.from_local()) is not None:
                 found[key] = here
@@ -55,16 +57,53 @@ class Batch:
             self._redis_answers = False
             return {}
 
-    def _loaded(self, keys: Sequence[str]) -> dict[str, tuple[Outcome, Stored]]:
-        spared = {key: old for key in keys if (old := self._reads[key].instead_of_a_load()) is not None}
-        keys = [key for key in keys if key not in spared]
-        return (spared | self._loaded_now(keys)) if keys else spared
+    def _loaded(self, keys: Sequence[str]) -> dict[str, Found]:
+        found = {key: old for key in keys if (old := self._reads[key].instead_of_a_load()) is not None}
+        left = [key for key in keys if key not in found]
+        if not self._redis_answers:
+            return found | self._load(left, {}, Outcome.BYPASS)
+        patience = Patience(self._policy.wait_seconds)
+        while left:
+            try:
+                there, tokens = self._ask_for_leases(left)
+            except RedisUnavailable:
+                return found | self._load(left, {}, Outcome.BYPASS)
+            found |= there
+            # What this one may load comes first: who waits holds no lease that another batch waits for.
+            found |= self._load(list(tokens), tokens, Outcome.MISS)
+            left = [key for key in left if key not in found]
+            if left and patience.is_over:
+                return found | self._load(left, {}, Outcome.MISS)
+            if left:
+                patience.pause()
+        return found
 
-    def _loaded_now(self, keys: Sequence[str]) -> dict[str, tuple[Outcome, Stored]]:
+    def _ask_for_leases(self, keys: Sequence[str]) -> tuple[dict[str, Found], dict[str, str]]:
+        """Return what others have loaded meanwhile, and the leases given for what is still missing."""
+        epoch = local.epoch
+        found: dict[str, Found] = {}
+        tokens: dict[str, str] = {}
+        for key, (token, raw) in leases.acquire_and_read_many(keys, seconds=self._policy.lease_seconds).items():
+            stored = unwrapped(raw, key)
+            usable = self._reads[key].usable(stored, epoch) if stored is not None else None
+            if usable is not None:
+                found[key] = (Outcome.WAITED if usable[0] is Outcome.REDIS_HIT else usable[0]), usable[1]
+                if token is not None:
+                    leases.release(key, token)
+            elif token is not None:
+                tokens[key] = token
+        return found, tokens
+
+    def _load(self, keys: Sequence[str], tokens: Mapping[str, str], outcome: Outcome) -> dict[str, Found]:
+        """Ask the loader once for ``keys``; store what there are leases for."""
+        if not keys:
+            return {}
         try:
-            loaded = self._load(keys)
+            loaded = self._ask_loader(keys, tokens)
         except Exception:
-            old = self._instead_of_a_load(keys)
+            for key, token in tokens.items():
+                leases.release(key, token)
+            old = self._old_values(keys)
             if len(old) < len(keys):  # Nobody knows whether the rest exists.
                 raise
             for key in keys:
@@ -72,11 +111,9 @@ class Batch:
             return {key: (Outcome.STALE_ON_ERROR, stored) for key, stored in old.items()}
         for key in keys:
             refresher.forget(key)
-        outcome = Outcome.MISS if self._redis_answers else Outcome.BYPASS
         return {key: (outcome, stored) for key, stored in loaded.items()}
 
-    def _instead_of_a_load(self, keys: Sequence[str]) -> dict[str, Stored]:
-        """Return old values, where there is nothing better."""
+    def _old_values(self, keys: Sequence[str]) -> dict[str, Stored]:
         if not bus.is_in_doubt:
             return {key: old for key in keys if (old := self._reads[key].fallback) is not None}
         try:
@@ -84,23 +121,11 @@ class Batch:
         except RedisUnavailable:
             return {}
 
-    def _load(self, keys: Sequence[str]) -> dict[str, Stored]:
-        tokens: dict[str, str | None] = {}
-        if self._redis_answers:
-            try:
-                tokens = leases.acquire_many(keys, seconds=self._policy.lease_seconds)
-            except RedisUnavailable:
-                tokens = {}
+    def _ask_loader(self, keys: Sequence[str], tokens: Mapping[str, str]) -> dict[str, Stored]:
         generations, epoch = bus.snapshot(), local.epoch
         started = perf_counter()
-        try:
-            with span("load"):
-                values = self._loader(keys)
-        except Exception:
-            for key, token in tokens.items():
-                if token is not None:
-                    leases.release(key, token)
-            raise
+        with span("load"):
+            values = self._loader(keys)
         load_ms = (perf_counter() - started) * 1000 / len(keys)
         loaded: dict[str, Stored] = {}
         for key in keys:

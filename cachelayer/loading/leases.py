@@ -89,21 +89,23 @@ def acquire_and_read(key: str, *, seconds: float) -> tuple[str | None, bytes | N
     return (token if granted else None), value
 
 
-def acquire_many(keys: Sequence[str], *, seconds: float) -> dict[str, str | None]:
-    """Ask for the leases of several keys in one round trip; the values are tokens, ``None`` where another loads."""
+def acquire_and_read_many(keys: Sequence[str], *, seconds: float) -> dict[str, tuple[str | None, bytes | None]]:
+    """Do the same for several keys in one round trip; return token and value by key."""
     tokens = {key: secrets.token_hex(8) for key in keys}
 
     def ask(client: Any) -> list[Any]:
         pipeline = client.pipeline(transaction=False)
         for key, token in tokens.items():
             pipeline.set(lease_key(key), token, nx=True, px=int(seconds * 1000))
+            pipeline.get(value_key(key))
         answers: list[Any] = pipeline.execute()
         return answers
 
-    granted = door.run(ask, name="lease")
-    for given in granted:
-        _count(given)
-    return {key: token if given else None for (key, token), given in zip(tokens.items(), granted, strict=True)}
+    answers = door.run(ask, name="lease")
+    for granted in answers[::2]:
+        _count(granted)
+    asked = zip(tokens.items(), answers[::2], answers[1::2], strict=True)
+    return {key: (token if granted else None, value) for (key, token), granted, value in asked}
 
 
 def store(key: str, token: str, value: bytes, *, ttl_ms: int) -> bool:

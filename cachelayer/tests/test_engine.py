@@ -544,6 +544,47 @@ def test_a_batch_remembers_what_does_not_exist() -> None:
     assert loader.asked == [["n:3"]]
 
 
+def test_a_batch_waits_for_what_another_thread_is_loading_and_loads_the_rest_at_once() -> None:
+    single = Loader("single", seconds=0.3)
+    loader = BatchLoader()
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(get_or_load, "n:2", NO_L1, single)
+        wait_for(lambda: single.calls)
+        answers = get_or_load_many(["n:0", "n:2"], NO_L1, loader)
+        assert other.result().outcome is Outcome.MISS
+    assert {key: (answer.outcome, answer.value) for key, answer in answers.items()} == {
+        "n:0": (Outcome.MISS, {"key": "n:0"}),
+        "n:2": (Outcome.WAITED, "single"),
+    }
+    assert loader.asked == [["n:0"]]
+
+
+def test_two_batches_that_overlap_load_each_key_once() -> None:
+    asked: list[str] = []
+
+    def load(keys: Sequence[str]) -> dict[str, Any]:
+        asked.extend(keys)
+        sleep(0.2)
+        return dict.fromkeys(keys, "value")
+
+    wanted = [["n:1", "n:2", "n:3"], ["n:3", "n:2", "n:4"]]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda keys: get_or_load_many(keys, NO_L1, load), wanted))
+    assert sorted(asked) == ["n:1", "n:2", "n:3", "n:4"]
+    assert [list(answer) for answer in answers] == wanted
+
+
+def test_a_batch_waits_with_a_bound_and_then_loads_without_storing(redis_client: Any) -> None:
+    assert leases.acquire("n:2", seconds=30)
+    loader = BatchLoader()
+    started = monotonic()
+    answers = get_or_load_many(["n:0", "n:2"], replace(NO_L1, wait_seconds=0.2), loader)
+    assert monotonic() - started < 2
+    assert [answer.outcome for answer in answers.values()] == [Outcome.MISS, Outcome.MISS]
+    assert loader.asked == [["n:0"], ["n:2"]]
+    assert redis_client.exists(namespaced("n:0"), namespaced("n:2")) == 1
+
+
 def test_a_batch_of_nothing_asks_nobody() -> None:
     loader = BatchLoader()
     assert get_or_load_many([], NO_L1, loader) == {}
