@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
@@ -42,7 +42,8 @@ class Want:
         rarity: how much it tells.
         synonym_rarities: how much each of the alternatives tells, where they are synonyms.
         kinds: terms of types and categories that say so: its own, or those of its synonyms.
-        known: whether any product has it.
+        known: whether any product has it, or one of its synonyms.
+        parts: the words that it consists of, where several together have synonyms, as in ``hard drive``.
     """
 
     unit: Unit
@@ -55,6 +56,7 @@ class Want:
     kinds: tuple[str, ...] = ()
     known: bool = True
     origin: Origin = Origin.TYPED
+    parts: tuple[Want, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def interpret(query: str, lexicon: Lexicon, *, as_typed: bool = False) -> list[I
     wants = [_want(unit, stats, lexicon.products) for unit in units]
     if as_typed:
         return [_finished(query, wants, lexicon)]
+    wants = _known_by_synonyms(query, wants, lexicon)
     if all(want.known for want in wants):
         others = _seldom_respelt(query, wants, lexicon)
         return [_finished(query, wants, lexicon), *(_finished(*meaning, lexicon) for meaning in others)]
@@ -105,17 +108,28 @@ def without_least_telling(meaning: Interpretation) -> Interpretation | None:
 
     A word that no product has says nothing at all.
     """
-    if len(meaning.wants) < 2:
+    wants = meaning.wants
+    if len(wants) < 2 and not wants[0].parts:
         return None
-    least = min(range(len(meaning.wants)), key=lambda place: _telling(meaning, place))
-    wants = tuple(want for place, want in enumerate(meaning.wants) if place != least)
-    head = meaning.head if meaning.head < least else meaning.head - 1 if meaning.head > least else -1
-    return replace(meaning, wants=wants, dropped=(*meaning.dropped, meaning.wants[least].unit.word), head=head)
+    least = min(range(len(wants)), key=lambda place: _telling(wants, place, meaning.head))
+    dropped, rest = wants[least], tuple[Want, ...]()
+    if dropped.parts:
+        last = len(dropped.parts) - 1 if meaning.head == least else -1
+        place = min(range(len(dropped.parts)), key=lambda place: _telling(dropped.parts, place, last))
+        dropped, rest = dropped.parts[place], (*dropped.parts[:place], *dropped.parts[place + 1 :])
+    head = meaning.head + (len(rest) - 1 if meaning.head >= least else 0)
+    if meaning.head == least and not (rest and rest[-1].kinds):
+        head = -1
+    return replace(
+        meaning,
+        wants=(*wants[:least], *rest, *wants[least + 1 :]),
+        dropped=(*meaning.dropped, dropped.unit.word),
+        head=head,
+    )
 
 
-def _telling(meaning: Interpretation, place: int) -> tuple[bool, bool, float]:
-    want = meaning.wants[place]
-    return (want.known, place == meaning.head, want.rarity)
+def _telling(wants: Sequence[Want], place: int, head: int) -> tuple[bool, bool, float]:
+    return (wants[place].known, place == head, wants[place].rarity)
 
 
 def _want(unit: Unit, stats: Mapping[str, TermStats], products: int) -> Want:
@@ -139,39 +153,112 @@ def _known(unit: Unit, terms: tuple[str, ...], found: Sequence[TermStats], produ
 
 def _finished(query: str, wants: Sequence[Want], lexicon: Lexicon) -> Interpretation:
     """Add synonyms and find what the thing asked for is."""
-    rules = lexicon.synonyms([term for want in wants for term in want.terms])
-    stats = lexicon.stats({term for rule in rules for target in rule.targets for term in target})
-    with_synonyms = []
-    for want in wants:
-        found = [
-            target
-            for rule in rules
-            if rule.source == want.terms
-            for target in rule.targets
-            if all(term in stats for term in target)
-        ]
-        kinds = [target[-1] for target in found if stats[target[-1]].kind]
-        rarities = [max(rarity(stats[term].everywhere, lexicon.products) for term in target) for target in found]
-        with_synonyms.append(
-            replace(
-                want,
-                alternatives=(*want.alternatives, *found),
-                synonym_rarities=tuple(rarities),
-                kinds=tuple(dict.fromkeys((*want.kinds, *kinds))),
-            )
-            if found
-            else want
-        )
     corrected = any(want.origin is Origin.CORRECTED for want in wants)
+    synonyms = _Synonyms(wants, lexicon)
+    found = [
+        synonyms.of_one(run[0]) if len(run) == 1 else synonyms.of_several(run) for run in synonyms.runs(query, wants)
+    ]
     if corrected:
         query = _respelt_query(query, wants)
-    return Interpretation(
-        query=query,
-        wants=tuple(with_synonyms),
-        corrected=corrected,
-        head=_head(query, with_synonyms),
-        measured=True,
-    )
+    return Interpretation(query, tuple(found), corrected=corrected, head=_head(query, found), measured=True)
+
+
+def _known_by_synonyms(query: str, wants: Sequence[Want], lexicon: Lexicon) -> list[Want]:
+    """Let words count as known that no product has, where products have what means the same."""
+    if all(want.known for want in wants):
+        return list(wants)
+    synonyms = _Synonyms(wants, lexicon)
+    return [
+        replace(want, known=want.known or synonyms.is_source(run))
+        for run in synonyms.runs(query, wants)
+        for want in run
+    ]
+
+
+class _Synonyms:
+    """What else means the same as words of a query, as far as products have it."""
+
+    def __init__(self, wants: Sequence[Want], lexicon: Lexicon) -> None:
+        typed = [term for want in wants for term in want.terms]
+        rules = lexicon.synonyms(typed)
+        targets = [(rule.source, target) for rule in rules for target in rule.targets]
+        self._stats = lexicon.stats({*typed, *(term for _, target in targets for term in target)}) if rules else {}
+        self._products = lexicon.products
+        self._targets: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        for source, target in targets:
+            if self._has(target):
+                self._targets.setdefault(source, []).append(target)
+
+    def runs(self, query: str, wants: Sequence[Want]) -> Iterator[Sequence[Want]]:
+        """Yield the words one by one, and as many as possible at a time where they have synonyms together."""
+        place = 0
+        while place < len(wants):
+            lengths = range(len(wants) - place, 1, -1)
+            runs = (wants[place : place + length] for length in lengths)
+            run = next(
+                (run for run in runs if self.is_source(run) and _is_phrase(query, run)), wants[place : place + 1]
+            )
+            yield run
+            place += len(run)
+
+    def is_source(self, run: Sequence[Want]) -> bool:
+        """Tell whether words have synonyms together."""
+        return _terms_of(run) in self._targets
+
+    def of_one(self, want: Want) -> Want:
+        """Return a word with its synonyms."""
+        found = self._targets.get(want.terms, [])
+        return self._varied(want, found) if found else want
+
+    def of_several(self, run: Sequence[Want]) -> Want:
+        """Return words that have synonyms together as one thing that products should have."""
+        parts = tuple(replace(self.of_one(part), known=part.frequency > 0) for part in run)
+        terms = _terms_of(run)
+        unit = Unit(run[0].unit.start, run[-1].unit.end, " ".join(part.unit.word for part in run), (terms,))
+        is_corrected = any(part.origin is Origin.CORRECTED for part in run)
+        whole = Want(
+            unit=unit,
+            terms=terms,
+            frequency=min(part.frequency for part in run),
+            strong_frequency=min(part.strong_frequency for part in run),
+            rarity=sum(part.rarity for part in run),
+            kinds=parts[-1].kinds,
+            origin=Origin.CORRECTED if is_corrected else Origin.TYPED,
+            parts=parts,
+        )
+        # What a single one of the words could be replaced by still can be.
+        variants = [
+            _terms_of([*run[:place], replace(part, terms=option), *run[place + 1 :]])
+            for place, part in enumerate(parts)
+            for option in part.alternatives
+        ]
+        return self._varied(whole, dict.fromkeys([*self._targets[terms], *filter(self._has, variants)]))
+
+    def _varied(self, want: Want, found: Iterable[tuple[str, ...]]) -> Want:
+        rarities = [max(rarity(self._stats[term].everywhere, self._products) for term in target) for target in found]
+        kinds = [target[-1] for target in found if self._stats[target[-1]].kind]
+        return replace(
+            want,
+            alternatives=(*want.alternatives, *found),
+            rarity=want.rarity if want.frequency else max(rarities),
+            synonym_rarities=tuple(rarities),
+            kinds=tuple(dict.fromkeys((*want.kinds, *kinds))),
+        )
+
+    def _has(self, terms: Iterable[str]) -> bool:
+        return all(term in self._stats for term in terms)
+
+
+def _terms_of(run: Sequence[Want]) -> tuple[str, ...]:
+    return tuple(term for want in run for term in want.terms)
+
+
+def _is_phrase(query: str, run: Sequence[Want]) -> bool:
+    """Tell whether words are written one after the other, without a word between them that is not looked for."""
+    if any(want.origin is Origin.COMPLETED for want in run):
+        return False
+    between = (query[left.unit.end : right.unit.start] for left, right in pairwise(run))
+    return not any(char.isalnum() for gap in between for char in gap)
 
 
 def _head(query: str, wants: Sequence[Want]) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from catalog.search.facets import FacetRow
@@ -109,6 +110,11 @@ class Ranking:
         self._wants = meaning.wants
         self._head = meaning.head
         slots = {term: slot for slot, term in enumerate(terms_of(meaning))}
+        words = [word for want in meaning.wants for word in want.parts or (want,)]
+        self._neighbours = [
+            (slots[left.terms[-1]], slots[right.terms[0]], ADJACENT * min(left.rarity, right.rarity))
+            for left, right in pairwise(words)
+        ]
         self._options = [
             [
                 (tuple(slots[term] for term in option), _option_weight(want, number), option)
@@ -168,16 +174,12 @@ class Ranking:
         return found
 
     def _side_by_side(self, candidate: Candidate) -> float:
-        if len(self._wants) < 2:
-            return 0.0
         in_name = candidate.spans & 0xFF
         total = 0.0
-        for left, right, first, second in zip(
-            self._wants, self._wants[1:], self._options, self._options[1:], strict=False
-        ):
-            here = candidate.places[first[0][0][-1]]
-            if 0 <= here < in_name - 1 and candidate.places[second[0][0][0]] == here + 1:
-                total += ADJACENT * min(left.rarity, right.rarity)
+        for left, right, points in self._neighbours:
+            here = candidate.places[left]
+            if 0 <= here < in_name - 1 and candidate.places[right] == here + 1:
+                total += points
         return total
 
     def _is_one(self, candidate: Candidate, best: Sequence[tuple[float, int]]) -> float:
