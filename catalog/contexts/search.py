@@ -13,7 +13,7 @@ from catalog.contexts.formatting import plural
 from catalog.contexts.home import CategoryTile
 from catalog.contexts.links import found_product_url, next_page_url, query_url, search_url
 from catalog.representation import ProductJSON
-from catalog.search.analysis import terms
+from catalog.search.analysis import MAX_QUERY_UNITS, terms, words_beyond
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import SearchJSON
 
@@ -46,6 +46,7 @@ class ResultPage:
         corrected: a spelling that was searched instead; empty where there is none.
         as_typed_url: searches for what was typed all the same.
         dropped: words that were left out.
+        dropped_because: why they were.
         related_from: number of cards before those that have only some of the words; -1 where all have all.
         explain_url: shows or hides why each result is where it is; empty where nothing is ranked.
     """
@@ -63,6 +64,7 @@ class ResultPage:
     corrected: str
     as_typed_url: str
     dropped: tuple[str, ...]
+    dropped_because: str
     related_from: int
     explain_url: str
     explained: bool
@@ -106,6 +108,7 @@ def build_result_page(
         corrected=found["corrected_query"] or "",
         as_typed_url=search_url(request, as_typed=True) if found["corrected_query"] else "",
         dropped=tuple(found["dropped_words"]) if found["data"] else (),
+        dropped_because=_dropped_because(request, found),
         related_from=found["matching_all"] if found["matching_all"] < found["count"] else -1,
         explain_url=search_url(request, explain=not request.explain) if _is_ranked(request) else "",
         explained=request.explain,
@@ -135,7 +138,7 @@ def build_nothing_found(
     if request.has_filters and request.query:
         explanation = "No product matches all of these words and filters together."
     elif request.query:
-        explanation = "No product has all of these words in its name, brand, type or category."
+        explanation = "No product has all of these words."
     else:
         explanation = "No product matches these filters together."
     return NothingFound(explanation, tuple(broader), tuple(categories), tuple(popular))
@@ -146,6 +149,12 @@ def total_text(found: SearchJSON) -> str:
     if found["total_relation"] == "gte":
         return f"{found['total']:,}+ products"
     return plural(found["total"], "product", "products")
+
+
+def _dropped_because(request: SearchRequest, found: SearchJSON) -> str:
+    if found["dropped_words"] == list(words_beyond(request.query)):
+        return f"Only the first {MAX_QUERY_UNITS} words are looked for."
+    return "No product has all of these words."
 
 
 def _is_ranked(request: SearchRequest) -> bool:

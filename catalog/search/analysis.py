@@ -128,11 +128,20 @@ def indexed_terms(text: str, *, stop_words: bool = True) -> list[str]:
 
 def query_units(text: str) -> tuple[Unit, ...]:
     """Return what a query asks for, in order; stop words are left out where anything else is there."""
+    return _distinct_units(text)[:MAX_QUERY_UNITS]
+
+
+def words_beyond(text: str) -> tuple[str, ...]:
+    """Return the words of a query that are not looked for because it has too many."""
+    return tuple(unit.word for unit in _distinct_units(text)[MAX_QUERY_UNITS:])
+
+
+def _distinct_units(text: str) -> tuple[Unit, ...]:
     marked = text.translate(_MARKS)
     units = [unit for match in _CHUNK.finditer(marked) if (unit := _unit(match)) is not None]
     telling = [unit for unit in units if not unit.is_stop_word]
     distinct = {unit.options: unit for unit in reversed(telling or units)}
-    return tuple(sorted(distinct.values(), key=lambda unit: unit.start))[:MAX_QUERY_UNITS]
+    return tuple(sorted(distinct.values(), key=lambda unit: unit.start))
 
 
 def head_of(text: str) -> str:

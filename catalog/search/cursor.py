@@ -15,7 +15,7 @@ _MAX_LENGTH = 2000
 MAX_TOTAL = 10_000
 """Results are counted up to this many; no cursor of ours says more."""
 _MAX_SEEN = 50
-_PLACE_LIMITS = (9, 10_000, 9, 20)
+_PLACE_LIMITS = (9, 10_000, 9, 99)
 NUMBERED = 5
 """Phases from this one on are walked through by the numbers of products, and ``key`` is such a number."""
 _ID = re.compile(r"^[0-9a-f]{24}$")

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
-from catalog.search.analysis import Unit, head_of, query_units, term_of
+from catalog.search.analysis import Unit, head_of, query_units, term_of, words_beyond
 from catalog.search.lexicon import Lexicon, TermStats, rarity
 from catalog.search.spelling import SHORTEST
 
+MAX_DROPPED = 6
+"""So many times known words are left out, one after the other, until something is found."""
 MAX_SPELLINGS = 4
 """So many words that may have been meant are tried, until one finds something together with the others."""
 _SHORTEST_PREFIX = 3
@@ -66,7 +68,7 @@ class Interpretation:
     Attributes:
         query: what is searched for, as people would write it.
         wants: what products should have, in the order of the query.
-        dropped: words that were left out because nothing has them together with the others.
+        dropped: words that were left out, because the query has too many or nothing has them together with the others.
         corrected: whether ``query`` differs from what was typed by its spelling.
         head: position in ``wants`` of what the thing asked for is, or -1.
         measured: whether the numbers of products are known.
@@ -86,21 +88,19 @@ def interpret(query: str, lexicon: Lexicon, *, as_typed: bool = False) -> list[I
     Args:
         as_typed: correct nothing, because the user insists.
     """
-    units = query_units(query)
-    if not units:
-        return []
-    stats = lexicon.stats({term for unit in units for option in unit.options for term in option})
-    if not lexicon.products:
-        return [Interpretation(query, tuple(Want(unit, unit.options[0]) for unit in units))]
-    wants = [_want(unit, stats, lexicon.products) for unit in units]
-    if as_typed:
-        return [_finished(query, wants, lexicon)]
-    wants = _known_by_synonyms(query, wants, lexicon)
-    if all(want.known for want in wants):
-        others = _seldom_respelt(query, wants, lexicon)
-        return [_finished(query, wants, lexicon), *(_finished(*meaning, lexicon) for meaning in others)]
-    wants = list(_rejoined(wants, lexicon))
-    return [_finished(*meaning, lexicon) for meaning in _respelt(query, wants, lexicon)]
+    left_out = words_beyond(query)
+    return [replace(meaning, dropped=left_out) for meaning in _meanings(query, lexicon, as_typed=as_typed)]
+
+
+def shortened(meaning: Interpretation) -> Iterator[Interpretation]:
+    """Yield the same with fewer and fewer words: first without those that no product has, then the least telling."""
+    rest = without_least_telling(meaning)
+    tries = 0
+    while rest is not None and tries < MAX_DROPPED:
+        if all(want.known for want in rest.wants):
+            yield rest
+            tries += 1
+        rest = without_least_telling(rest)
 
 
 def without_least_telling(meaning: Interpretation) -> Interpretation | None:
@@ -126,6 +126,24 @@ def without_least_telling(meaning: Interpretation) -> Interpretation | None:
         dropped=(*meaning.dropped, dropped.unit.word),
         head=head,
     )
+
+
+def _meanings(query: str, lexicon: Lexicon, *, as_typed: bool) -> list[Interpretation]:
+    units = query_units(query)
+    if not units:
+        return []
+    stats = lexicon.stats({term for unit in units for option in unit.options for term in option})
+    if not lexicon.products:
+        return [Interpretation(query, tuple(Want(unit, unit.options[0]) for unit in units))]
+    wants = [_want(unit, stats, lexicon.products) for unit in units]
+    if as_typed:
+        return [_finished(query, wants, lexicon)]
+    wants = _known_by_synonyms(query, wants, lexicon)
+    if all(want.known for want in wants):
+        others = _seldom_respelt(query, wants, lexicon)
+        return [_finished(query, wants, lexicon), *(_finished(*meaning, lexicon) for meaning in others)]
+    wants = list(_rejoined(wants, lexicon))
+    return [_finished(*meaning, lexicon) for meaning in _respelt(query, wants, lexicon)]
 
 
 def _telling(wants: Sequence[Want], place: int, head: int) -> tuple[bool, bool, float]:

@@ -12,7 +12,7 @@ from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
 from catalog.search.cursor import NUMBERED, Cursor
 from catalog.search.facets import FacetRow, Facets
-from catalog.search.interpretation import Interpretation, interpret, without_least_telling
+from catalog.search.interpretation import Interpretation, interpret, shortened, without_least_telling
 from catalog.search.plan import (
     WINDOW,
     Narrowing,
@@ -31,8 +31,6 @@ from catalog.services.walking import walk
 from catalog.vocabulary.postings import PostingsGone
 from catalog.vocabulary.store import lexicon
 
-MAX_DROPPED = 6
-"""So many words are left out, one after the other, until something is found."""
 _TRIES = 3
 RELATED = 100
 """So many products with some of the words are ranked, for each word left out, where few have all."""
@@ -90,7 +88,7 @@ def _choices(meanings: Sequence[Interpretation], narrowing: Narrowing) -> Iterat
         yield _choice(meaning, number, narrowing)
     if narrowing != Narrowing() and _is_any(_choice(meanings[0], 0, Narrowing())):
         return
-    for meaning in _shortened(meanings[0]):
+    for meaning in shortened(meanings[0]):
         yield _choice(meaning, 0, narrowing)
 
 
@@ -101,21 +99,11 @@ def _is_any(choice: Choice) -> bool:
     return candidates.any_match(choice.everything)
 
 
-def _shortened(meaning: Interpretation) -> Iterator[Interpretation]:
-    rest: Interpretation | None = meaning
-    for _ in range(MAX_DROPPED):
-        rest = without_least_telling(rest) if rest is not None else None
-        if rest is None:
-            return
-        if all(want.known for want in rest.wants):
-            yield rest
-
-
 def _chosen(meanings: Sequence[Interpretation], after: Cursor, narrowing: Narrowing) -> Choice:
     number = min(after.meaning, len(meanings) - 1)
     meaning = meanings[number]
-    for _ in range(after.dropped):
-        meaning = without_least_telling(meaning) or meaning
+    while len(meaning.dropped) < after.dropped and (rest := without_least_telling(meaning)) is not None:
+        meaning = rest
     return _choice(meaning, number, narrowing)
 
 
@@ -201,7 +189,7 @@ def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Seq
     terms = terms_of(choice.meaning)
     seen = {candidate.id for candidate in best}
     found: list[Candidate] = []
-    for meaning in _shortened(choice.meaning):
+    for meaning in shortened(choice.meaning):
         if len(found) >= missing:
             break
         fewer = _choice(meaning, choice.number, narrowing_of(request))

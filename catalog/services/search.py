@@ -93,7 +93,8 @@ class SearchJSON(TypedDict):
 
     Attributes:
         corrected_query: what was searched for instead of what was typed.
-        dropped_words: words that were left out, because nothing has them together with the others.
+        dropped_words: words that were left out, because nothing has them together with the others, or because a
+            query has too many.
         matching_all: how many of ``data``, from its beginning, have all words; the others have some of them.
             What the shop has pinned is among the former.
         complete: whether everything was looked at within the time that a search may take.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cachelayer.demand import Asked
-from catalog.search.interpretation import interpret, without_least_telling
-from catalog.services.finding import MAX_DROPPED
+from catalog.search.interpretation import interpret, shortened
 from catalog.services.trending import counted_searches
 from catalog.vocabulary.store import lexicon
 
@@ -47,12 +46,9 @@ def attempts_for(query: str) -> Attempts:
     meanings = interpret(query, lexicon)
     if not meanings:
         return Attempts()
-    rest, dropped = meanings[0], meanings[0].dropped
-    for _ in range(MAX_DROPPED):
-        shorter = without_least_telling(rest)
-        if shorter is None:
-            break
-        rest, dropped = shorter, shorter.dropped
+    dropped = meanings[0].dropped
+    for shorter in shortened(meanings[0]):
+        dropped = shorter.dropped
     return Attempts(
         corrected=tuple(dict.fromkeys(each.query for each in meanings if each.corrected)),
         dropped=tuple(dropped),

@@ -10,6 +10,7 @@ from django.test import Client
 
 from catalog.evaluation.metrics import measure, ndcg_at_k, recall_at_k, reciprocal_rank
 from catalog.evaluation.typos import measure_typos, with_one_edit
+from catalog.search.cursor import decode_cursor
 from catalog.search.request import SearchRequest
 from catalog.seeding.catalogue import seed_catalogue
 from catalog.services.search import search_products
@@ -107,6 +108,27 @@ def test_where_nothing_has_all_words_the_least_telling_is_left_out_by_name(catal
     assert page["dropped_words"] == ["zzqqxxvv"]
     assert page["data"][0]["sku"] == "KEYS"
     assert page["total"] == 2
+
+
+def test_all_words_that_no_product_has_are_left_out_at_once(catalogue: Any) -> None:
+    unknown = ["qqxx1", "qqxx2", "qqxx3", "qqxx4", "qqxx5", "qqxx6", "qqxx7"]
+    page = answer(" ".join([*unknown, "keyboard"]))
+    assert {product["sku"] for product in page["data"]} == {"KEYS", "COVER"}
+    assert sorted(page["dropped_words"]) == unknown
+    assert answer(" ".join(unknown))["data"] == []
+
+
+def test_words_beyond_the_twelfth_are_left_out_and_named_on_every_page(catalogue: Any, client: Client) -> None:
+    words = "red green blue white black brown silver golden purple orange yellow mechanical"
+    store(*(draft(f"MANY-{number}", name=f"{words} {number} plug", product_type="Plug") for number in range(25)))
+    build_vocabulary(catalogue)
+    page = answer(f"{words} sockets plugs")
+    assert page["dropped_words"] == ["sockets", "plugs"]
+    assert page["matching_all"] == 20
+    later = answer(f"{words} sockets plugs", after=decode_cursor(page["next"], sort="relevance"))
+    assert (later["count"], later["dropped_words"]) == (5, ["sockets", "plugs"])
+    shown = client.get("/search", {"q": f"{words} sockets plugs"}).content.decode()
+    assert "Only the first 12 words are looked for. Left out: <s>sockets</s>, <s>plugs</s>" in shown
 
 
 def test_filters_that_exclude_everything_leave_no_word_out(catalogue: Any) -> None:
