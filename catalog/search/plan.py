@@ -26,8 +26,8 @@ from catalog.search.index_keys import (
     price_bounds,
     rating_bound,
 )
-from catalog.search.interpretation import Interpretation, Origin, Want
 from catalog.search.lexicon import TermStats
+from catalog.search.meaning import Interpretation, Origin, Want
 from catalog.search.request import SearchRequest, Sort
 
 TOTAL_CAP = MAX_TOTAL

@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from catalog.search.attributes import attribute_texts, text_of_value
 from catalog.search.index_keys import TIE_BITS, kind_term
-from catalog.search.interpretation import Interpretation, Origin, Want
+from catalog.search.meaning import Interpretation, Origin, Want
 from catalog.search.plan import ATTRIBUTES, Narrowing
 
 CHUNK = 2**18

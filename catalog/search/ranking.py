@@ -19,7 +19,7 @@ from typing import NamedTuple
 from catalog.search.facets import FacetRow
 from catalog.search.impacts import CHARACTERS, occurrences_of
 from catalog.search.index_keys import MAX_POPULARITY, TIE_BITS, brand_words, kind_words, unpacked_spans
-from catalog.search.interpretation import Interpretation, Origin, Want
+from catalog.search.meaning import Interpretation, Origin, Want
 
 
 class Field(Enum):

@@ -12,7 +12,8 @@ from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
 from catalog.search.cursor import NUMBERED, Cursor
 from catalog.search.facets import FacetRow, Facets
-from catalog.search.interpretation import Interpretation, interpret, shortened, without_least_telling
+from catalog.search.interpretation import interpret
+from catalog.search.meaning import Interpretation, shortened, without_least_telling
 from catalog.search.plan import (
     WINDOW,
     Narrowing,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from catalog.products import Product
 from catalog.search.cursor import Cursor
 from catalog.search.facets import Facets
-from catalog.search.interpretation import Interpretation
 from catalog.search.lexicon import TermStats
+from catalog.search.meaning import Interpretation
 from catalog.search.plan import Narrowing, Phase
 from catalog.search.ranking import Score
 

@@ -13,7 +13,7 @@ from cachelayer.trace import span
 from catalog import candidates, mongo
 from catalog.candidates import Place, Window
 from catalog.search.cursor import NUMBERED
-from catalog.search.interpretation import Interpretation
+from catalog.search.meaning import Interpretation
 from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
 from catalog.search.postings import Wanted, apart, evaluate, strong_phase, sure_of_price, wanted_phases
 from catalog.search.ranking import Candidate

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cachelayer.demand import Asked
-from catalog.search.interpretation import interpret, shortened
+from catalog.search.interpretation import interpret
+from catalog.search.meaning import shortened
 from catalog.services.trending import counted_searches
 from catalog.vocabulary.store import lexicon
 

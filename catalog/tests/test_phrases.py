@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from catalog.search.interpretation import Interpretation, interpret, without_least_telling
+from catalog.search.interpretation import interpret
+from catalog.search.meaning import Interpretation, without_least_telling
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
