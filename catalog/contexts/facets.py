@@ -20,6 +20,7 @@ _SORT_LABELS = {
     Sort.PRICE_DESC: "Price: high to low",
     Sort.RATING: "Best rated",
     Sort.NEWEST: "Newest",
+    Sort.POPULARITY: "Most popular",
 }
 
 

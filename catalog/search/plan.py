@@ -45,6 +45,7 @@ ORDERS: dict[Sort, tuple[str, int]] = {
     Sort.PRICE_DESC: ("price", -1),
     Sort.RATING: ("rating", -1),
     Sort.NEWEST: ("newest", -1),
+    Sort.POPULARITY: ("popularity", -1),
 }
 Frequencies = Mapping[str, TermStats]
 

@@ -44,6 +44,7 @@ class Sort(Enum):
     PRICE_DESC = "price_desc"
     RATING = "rating"
     NEWEST = "newest"
+    POPULARITY = "popularity"
 
 
 @dataclass(frozen=True, slots=True)
