@@ -41,6 +41,18 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Few:
+    """Results in the order asked for.
+
+    Attributes:
+        whole: whether these are all.
+    """
+
+    keys: list[Key]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """A number of results: exact, or at least that many."""
 
@@ -196,20 +208,26 @@ def find_by_ids(identifiers: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def find_keys(plan: SearchPlan, *, limit: int) -> list[Key]:
-    """Return the next ``limit`` results of a walk, in its order."""
-    with mongo.reading() as database:
+    """Return the next ``limit`` results of a walk, in its order.
+
+    Raises:
+        mongo.OutOfTime: the walk to them takes longer than a search may.
+    """
+    with mongo.searching() as database:
         cursor = (
             database[PRODUCTS]
             .find(plan.page_filter, {plan.order_field: 1})
             .sort([(plan.order_field, plan.direction)])
             .hint(plan.hint)
             .limit(limit)
+            .batch_size(limit)
+            .max_time_ms(settings.SEARCH_BUDGET_MS)
         )
         return _keys(list(cursor), plan)
 
 
-def find_few(matched: Phase, plan: SearchPlan) -> list[Key] | None:
-    """Return all results in the order of ``plan``; ``None`` where they are many, or cannot be found in time."""
+def find_few(matched: Phase, plan: SearchPlan) -> Few | None:
+    """Return up to :data:`FEW` results in the order of ``plan``; ``None`` where they cannot be found in time."""
     try:
         with mongo.searching() as database:
             cursor = (
@@ -223,9 +241,8 @@ def find_few(matched: Phase, plan: SearchPlan) -> list[Key] | None:
             documents = list(cursor)
     except mongo.OutOfTime:
         return None
-    if len(documents) > FEW:
-        return None
-    return sorted(_keys(documents, plan), key=lambda key: (key.order * plan.direction, key.id))
+    keys = sorted(_keys(documents[:FEW], plan), key=lambda key: (key.order * plan.direction, key.id))
+    return Few(keys, whole=len(documents) <= FEW and not matched.cut)
 
 
 def _keys(documents: Sequence[dict[str, Any]], plan: SearchPlan) -> list[Key]:

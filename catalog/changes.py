@@ -89,7 +89,7 @@ def tags_of_difference(before: Mapping[str, Any] | None, after: Mapping[str, Any
 
 
 def tags_of_repricing(document: Mapping[str, Any]) -> set[str]:
-    """Return the tags of searches that a product may have entered or left by its price, rating, age or popularity alone."""
+    """Return the tags of searches that a product may have entered or left by its ``order`` alone."""
     return {f"narrowed:{each}" for each in _buckets(_words(document))}
 
 

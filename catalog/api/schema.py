@@ -168,12 +168,15 @@ class SearchEnvelopeSerializer(EnvelopeSerializer):
         allow_null=True, help_text="What was searched for instead of a misspelt query"
     )
     dropped_words = serializers.ListField(
-        child=serializers.CharField(), help_text="Left out, because no product has them together with the others"
+        child=serializers.CharField(),
+        help_text="Left out, because no product has them together with the others or there are too many",
     )
     matching_all = serializers.IntegerField(
         min_value=0, help_text="So many of `data`, from its beginning, have all words; the others have some of them"
     )
-    complete = serializers.BooleanField(help_text="Whether the search ended within its time")
+    complete = serializers.BooleanField(
+        help_text="Whether all results can be shown: false when time ran out or no index has them in this order"
+    )
     facets = FacetsSerializer(allow_null=True)
     data = FoundProductSerializer(many=True)  # type: ignore[assignment]
 

@@ -8,7 +8,7 @@ ones before it match, and leaves those out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -138,19 +138,21 @@ def narrowing_of(request: SearchRequest) -> Narrowing:
     return Narrowing(tuple(terms), groups=(brands,) if len(brands) > 1 else (), conditions=conditions)
 
 
-def plan_walk(request: SearchRequest, words: Sequence[str] = (), frequencies: Frequencies | None = None) -> SearchPlan:
+def plan_walk(
+    request: SearchRequest, meaning: Interpretation | None = None, frequencies: Frequencies | None = None
+) -> SearchPlan:
     """Build the query for ``request`` as one walk in its order.
 
     A range of prices bounds the index where it is also the order, and filters otherwise.
 
     Args:
-        words: terms that a product has to have in name, brand, type or category.
+        meaning: what a product has to have in name, brand, type or category: each word, or what does as well.
         frequencies: of words and filter terms; the rarest leads the walk.
     """
     order, direction = ORDERS[request.sort]
     order_field = f"order.{order}"
     narrowing = narrowing_of(request)
-    conditions = _match(terms=(*words, *narrowing.terms), narrowing=narrowing, frequencies=frequencies or {})
+    conditions = _walked(meaning.wants if meaning is not None else (), narrowing, frequencies or {})
     page_conditions = dict(conditions)
     if request.after is not None:
         key = Int64(request.after.key)
@@ -166,6 +168,24 @@ def plan_walk(request: SearchRequest, words: Sequence[str] = (), frequencies: Fr
         direction=direction,
         hint=f"terms_{order}",
     )
+
+
+def _walked(wants: Sequence[Want], narrowing: Narrowing, frequencies: Frequencies) -> dict[str, Any]:
+    words = [term for want in wants if not want.alternatives for term in want.terms]
+    varied = [(want.terms, *want.alternatives) for want in wants if want.alternatives]
+    # Of an option of several terms the first one is in the group, for the index, and all of them are checked beside it.
+    groups = [tuple(dict.fromkeys(option[0] for option in options)) for options in varied]
+    match = _match(
+        terms=(*words, *narrowing.terms),
+        narrowing=replace(narrowing, groups=(*groups, *narrowing.groups)),
+        frequencies=frequencies,
+    )
+    checked = [
+        {"$or": [{"terms": _all_of(list(option))} for option in options]}
+        for options in varied
+        if any(len(option) > 1 for option in options)
+    ]
+    return match | ({"$and": [*match.get("$and", []), *checked]} if checked else {})
 
 
 def plan_phases(meaning: Interpretation, narrowing: Narrowing, frequencies: Frequencies) -> tuple[Phase, ...]:

@@ -127,9 +127,9 @@ def sure_of_price(narrowing: Narrowing) -> Wanted:
     return Wanted((tuple((price_key(band),) for band in range(first, last + 1)),))
 
 
-def strong_phase(meaning: Interpretation | None) -> int:
-    """Return which of the phases takes in the products with all words in name, brand, type or category."""
-    return 1 if meaning is not None and meaning.head >= 0 else 0
+def strong_words(meaning: Interpretation) -> Wanted:
+    """Return what products need that have all words, or synonyms of them, in name, brand, type or category."""
+    return Wanted(tuple(_clause(want, key=term_key, synonyms=True) for want in meaning.wants))
 
 
 def evaluate(wanted: Wanted, lists: Mapping[str, BitMap]) -> BitMap:

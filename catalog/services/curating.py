@@ -144,10 +144,8 @@ class _FirstPage:
         meaning = found.meaning
         if meaning is None or not found.results:
             return set()
-        if wanted.sort is not Sort.RELEVANCE and (found.total > candidates.FEW or not found.exact):
-            # Of many results in a stored order, only those with all words in the strong fields are counted.
-            words = [term for want in meaning.wants for term in want.terms]
-            plan = plan_walk(replace(wanted, after=None), words)
+        if found.strong_only:
+            plan = plan_walk(replace(wanted, after=None), meaning)
             return matching_ids(Phase(PhaseName.STRONG, plan.filter, plan.hint, None), self._all)
         return matching_ids(plan_everything(meaning, narrowing_of(wanted), {}), self._all)
 

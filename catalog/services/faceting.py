@@ -60,17 +60,15 @@ Matched = Callable[[SearchRequest], Source]
 """Gives all results of a request with these filters."""
 
 
-def source_of(phase: Phase, numbered: Numbered | None, *, strong_only: bool = False) -> Source:
+def source_of(phase: Phase, results: Numbered | None) -> Source:
     """Return the results that ``phase`` matches, for counting.
 
     Args:
-        numbered: the same results where they are known by number.
-        strong_only: whether only those are wanted that have all words in name, brand, type or category.
+        results: the same where they are known by number.
     """
-    if numbered is None:
+    if results is None:
         rows, whole = candidates.sample_for_facets(phase)
         return Source(phase, rows, whole)
-    results = numbered.only_strong() if strong_only else numbered
     is_countable = results.is_countable and results.size > WINDOW
     first = results.first(WINDOW if is_countable else candidates.FACET_SAMPLE)
     rows, whole = candidates.sample_for_facets(first)

@@ -68,7 +68,7 @@ def _find_page(request: SearchRequest, *, with_facets: bool) -> Page:
         return _page(request, choice, with_facets=with_facets)
     for choice in _choices(meanings, narrowing):
         page = _page(request, choice, with_facets=with_facets)
-        if page.results:
+        if page.results or not page.complete:
             return page
     return replace(NOTHING, meaning=meanings[0])
 

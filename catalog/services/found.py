@@ -38,7 +38,8 @@ class Page:
         total: number of all results, exact or at least that many.
         next_page: where the next page begins; ``None`` at the end.
         facets: ``None`` where there are no results, or on later pages.
-        complete: whether everything was looked at; if not, time has run out and there may be more.
+        complete: whether everything was looked at; if not, there may be more than is shown.
+        strong_only: whether results are only what has all words in name, brand, type or category.
     """
 
     meaning: Interpretation | None
@@ -48,6 +49,7 @@ class Page:
     next_page: Cursor | None
     facets: Facets | None
     complete: bool = True
+    strong_only: bool = False
 
 
 NOTHING = Page(None, (), 0, exact=True, next_page=None, facets=None)

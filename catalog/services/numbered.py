@@ -15,7 +15,7 @@ from catalog.candidates import Place, Window
 from catalog.search.cursor import NUMBERED
 from catalog.search.meaning import Interpretation
 from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
-from catalog.search.postings import Wanted, apart, evaluate, strong_phase, sure_of_price, wanted_phases
+from catalog.search.postings import Wanted, apart, evaluate, strong_words, sure_of_price, wanted_phases
 from catalog.search.ranking import Candidate
 from catalog.vocabulary.postings import PostingsGone, PostingsState, read_ids, read_lists
 from catalog.vocabulary.recent import Recent, find_recent
@@ -38,8 +38,11 @@ class Numbered:
         sets: numbers by phase, each without those of the phases before.
         complete: whether all products were looked at, and not only the most popular ones.
         sure: numbers of the products that match wherever the limits of prices lie within their bands.
-        strong: numbers of the products with all words in name, brand, type or category.
+        asked: what the products of ``sure`` have to be in.
         recent: changed products, which may match too.
+        strong: what products have to be in that have all words in name, brand, type or category, synonyms included.
+        strong_numbers: numbers of the results that are.
+        strong_anyway: how many products are, whatever the filters; more or less, where ``complete`` is false.
     """
 
     state: PostingsState
@@ -47,15 +50,17 @@ class Numbered:
     sets: tuple[BitMap, ...]
     complete: bool
     sure: BitMap
-    strong: BitMap
+    asked: Wanted
     recent: Recent
+    strong: Wanted
+    strong_numbers: BitMap
+    strong_anyway: int
 
-    def total(self, *, strong_only: bool = False) -> tuple[int, bool]:
+    def total(self) -> tuple[int, bool]:
         """Return the number of results, and whether it is exact; if not, there are at least so many."""
-        count = len(self.strong) if strong_only else self.size
+        count, sure = self.size, len(self.sure)
         if count > TOTAL_CAP or not self.complete:
             return min(count, TOTAL_CAP), False
-        sure = len(self.sure & self.strong) if strong_only else len(self.sure)
         if self.recent.changed or sure < count:
             return max(sure - self.recent.changed, 0), False
         return count, True
@@ -67,23 +72,35 @@ class Numbered:
 
     @property
     def is_countable(self) -> bool:
-        """Whether what the lists say is what the products have, for at least half of them."""
-        return not self.recent.changed and 2 * len(self.sure) >= self.size
+        """Whether the lists tell what at least half of the products have, or had when they were numbered."""
+        return 2 * len(self.sure) >= self.size
 
     @property
     def counts_all(self) -> bool:
-        """Whether :meth:`count` counts all results."""
-        return self.complete and self.state.chunks <= COUNTED_PIECES and len(self.sure) == self.size
+        """Whether :meth:`count` counts all results as they are now."""
+        is_all = self.complete and self.state.chunks <= COUNTED_PIECES and len(self.sure) == self.size
+        return is_all and not self.recent.changed
 
-    def only_strong(self) -> Numbered:
-        """Return the results with all words in name, brand, type or category."""
-        return replace(self, sets=(self.strong,), sure=self.sure & self.strong)
+    def only_strong(self, phase: Phase) -> Numbered:
+        """Return the results with all words in name, brand, type or category, which ``phase`` matches."""
+        return replace(
+            self,
+            everything=phase,
+            sets=(self.strong_numbers,),
+            sure=self.sure & self.strong_numbers,
+            asked=Wanted((*self.asked.clauses, *self.strong.clauses)),
+        )
 
     def count(self, keys: Collection[str]) -> Mapping[str, int]:
-        """Return how many results are in each of some lists, among the most popular products where there are many."""
-        lists = read_lists(self.state, keys, range(min(self.state.chunks, COUNTED_PIECES)))
+        """Return how many results are in each of some lists, among the most popular products where there are many.
+
+        Whatever is searched for, the same products are looked at, so that fewer results are never counted as more.
+        """
+        needed = set() if self.complete else self.asked.needed()
+        lists = read_lists(self.state, {*keys, *needed}, range(min(self.state.chunks, COUNTED_PIECES)))
+        counted = self.sure if self.complete else evaluate(self.asked, lists)
         nothing = BitMap()
-        return {key: self.sure.intersection_cardinality(lists.get(key, nothing)) for key in keys}
+        return {key: counted.intersection_cardinality(lists.get(key, nothing)) for key in keys}
 
     def first(self, limit: int) -> Phase:
         """Return the query that matches the first ``limit`` results, in their static order within each phase."""
@@ -132,7 +149,12 @@ class Numbered:
 
 
 def gather(
-    meaning: Interpretation | None, narrowing: Narrowing, everything: Phase, *, start: Place | None = None
+    meaning: Interpretation | None,
+    narrowing: Narrowing,
+    everything: Phase,
+    *,
+    start: Place | None = None,
+    with_strong: bool = False,
 ) -> Numbered | None:
     """Find all results of a search; ``None`` where the products are not numbered.
 
@@ -140,40 +162,50 @@ def gather(
 
     Args:
         start: where the window begins that is wanted.
+        with_strong: whether :meth:`Numbered.only_strong` is wanted.
     """
     phases = wanted_phases(meaning, narrowing)
+    prices = sure_of_price(narrowing) if phases[0].is_rough else Wanted(())
+    strong = strong_words(meaning) if with_strong and meaning is not None else Wanted(())
     for _ in range(_TRIES):
         state = lexicon.state().postings
         if state is None:
             return None
         try:
             with span("intersect"):
-                lists, found, complete = _sets(state, phases, start or Place())
+                lists, found, complete = _sets(state, phases, start or Place(), strong)
         except PostingsGone:
             lexicon.forget()
             continue
-        everyone = BitMap.union(*found)
+        everyone, strong_anyway = BitMap.union(*found), evaluate(strong, lists)
         return Numbered(
             state,
             everything,
             sets=tuple(apart(found)),
             complete=complete,
-            sure=everyone & evaluate(sure_of_price(narrowing), lists) if phases[0].is_rough else everyone,
-            strong=found[strong_phase(meaning)],
+            sure=everyone & evaluate(prices, lists) if prices.clauses else everyone,
+            # Each phase takes in what those before it do.
+            asked=Wanted((*phases[-1].clauses, *prices.clauses)),
             recent=find_recent(everything),
+            strong=strong,
+            strong_numbers=everyone & strong_anyway,
+            strong_anyway=len(strong_anyway) * (1 if complete else state.chunks),
         )
     logger.warning("The numbered lists of products are gone; searching without them.")
     return None
 
 
 def _sets(
-    state: PostingsState, phases: tuple[Wanted, ...], start: Place
+    state: PostingsState, phases: tuple[Wanted, ...], start: Place, strong: Wanted
 ) -> tuple[dict[str, BitMap], list[BitMap], bool]:
     """Return the lists that were read, what each phase takes in, and whether that is all of it."""
-    keys = {key for phase in phases for key in phase.needed()}
+    keys = {key for phase in phases for key in phase.needed()} | strong.needed()
     lists = read_lists(state, keys, [0])
     found = [evaluate(phase, lists) for phase in phases]
-    if state.chunks == 1 or _is_enough(apart(found), start):
+    is_enough = _is_enough(apart(found), start)
+    if is_enough and strong.clauses:
+        is_enough = len(BitMap.union(*found) & evaluate(strong, lists)) > TOTAL_CAP
+    if state.chunks == 1 or is_enough:
         return lists, found, state.chunks == 1
     lists = read_lists(state, keys, range(1, state.chunks), begun=lists)
     return lists, [evaluate(phase, lists) for phase in phases], True

@@ -33,9 +33,10 @@ class AttributeFacetJSON(TypedDict):
 
 
 class FacetsJSON(TypedDict):
-    """Values by facet; counts are over all results where ``exact``, else over the first of them.
+    """Values by facet; counts are over all results where ``exact``, else over the most popular products among them.
 
-    What is chosen in a facet does not narrow the counts of that facet, only those of the others.
+    What is chosen in a facet does not narrow the counts of that facet, only those of the others. The category is the
+    exception: of one category at a time the results are shown, so it narrows all counts.
 
     Attributes:
         price: bands; a key such as ``50-100`` holds prices in major units from the first to below the second.
@@ -97,7 +98,7 @@ class SearchJSON(TypedDict):
             query has too many.
         matching_all: how many of ``data``, from its beginning, have all words; the others have some of them.
             What the shop has pinned is among the former.
-        complete: whether everything was looked at within the time that a search may take.
+        complete: whether all results can be shown; if not, time has run out, or no index has them in this order.
     """
 
     count: int

@@ -1,84 +1,165 @@
-"""Pages in a stored order: by price, rating or age, and lists without words. Nothing is ranked."""
+"""Pages in a stored order: by price, rating, age or popularity, and lists without words. Nothing is ranked."""
 
 from __future__ import annotations
 
-from catalog import candidates
-from catalog.candidates import Key
+from dataclasses import dataclass
+
+from catalog import candidates, mongo
+from catalog.candidates import Few, Key
 from catalog.documents import to_product
+from catalog.errors import CatalogUnavailable
 from catalog.search.cursor import Cursor
 from catalog.search.facets import Facets
 from catalog.search.index_keys import ANY_TERM
-from catalog.search.plan import Phase, PhaseName, SearchPlan, is_short, narrowing_of, plan_everything, plan_walk
+from catalog.search.plan import (
+    Narrowing,
+    Phase,
+    PhaseName,
+    SearchPlan,
+    is_short,
+    narrowing_of,
+    plan_everything,
+    plan_walk,
+)
 from catalog.search.request import SearchRequest
 from catalog.services.faceting import Source, facets_of, source_of
 from catalog.services.found import Choice, Page, Result
 from catalog.services.numbered import Numbered, gather
 
 
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """All results of a request in a stored order.
+
+    Attributes:
+        phase: matches them.
+        numbered: the same by number; ``None`` where they are not known by number, or are best walked to.
+        strong_only: whether they are only what has all words in name, brand, type or category.
+        has_index: whether the index of the order leads to all of them.
+    """
+
+    phase: Phase
+    numbered: Numbered | None
+    strong_only: bool
+    has_index: bool
+
+
 def walk(request: SearchRequest, choice: Choice | None, *, with_facets: bool = True) -> Page:
     """Return a page in the order of ``request``.
 
-    Where all results are few, they are put in order here: those with a word in the description alone are among
-    them, which only the index by relevance knows, and a rare price does not make the walk a long one. Where they
-    are many, they are those with all words in name, brand, type or category, straight from the index.
+    The index of an order knows the words in name, brand, type and category. Where many products have all words
+    there, whatever the filters, these products are the results, straight from the index. Where few do, those with a
+    word in another field are among the results, of which a bounded number is put in order here.
 
     Args:
         choice: what the query means; ``None`` without words.
+
+    Raises:
+        CatalogUnavailable: MongoDB does not answer, or finds nothing in time.
     """
-    words = [term for want in choice.meaning.wants for term in want.terms] if choice else []
-    plan = plan_walk(request, words, choice.frequencies if choice else {})
-    matched = choice.everything if choice else _phase_of(plan)
-    results = _numbered(request, choice, matched)
-    few = _few(matched, plan, results) if choice or plan.checks_price_late or results is not None else None
+    plan = plan_walk(request, *((choice.meaning, choice.frequencies) if choice else ()))
+    results = _results(request, choice)
+    few = _few(results, plan)
+    if results.strong_only and few is not None and not few.keys:
+        # The filters leave only products with a word elsewhere.
+        results = _results(request, choice, strong_only=False)
+        few = _few(results, plan)
+    found, complete = _from_place(request, few, plan), few is None or few.whole
     if few is None:
-        matched = _phase_of(plan)
-        found = candidates.find_keys(plan, limit=request.limit + 1)
-    else:
-        found = _from_place(request, few, plan)
+        try:
+            found = candidates.find_keys(plan, limit=request.limit + 1)
+        except mongo.OutOfTime:
+            few, complete = _few(results, plan, anyway=True), False
+            if few is None:
+                raise CatalogUnavailable("The search took too long.") from None
+            found = _from_place(request, few, plan)
     shown, has_more = found[: request.limit], len(found) > request.limit
     documents = candidates.find_by_ids([key.id for key in shown])
-    counts = with_facets and bool(shown)
-    total, exact = _total(request, matched, few, results, shown=len(shown), has_more=has_more)
+    total, exact = _total(request, results, few, shown=len(shown), has_more=has_more, complete=complete)
     return Page(
         meaning=choice.meaning if choice else None,
         results=tuple(Result(to_product(documents[key.id])) for key in shown if key.id in documents),
         total=total,
         exact=exact,
         next_page=_end(request, choice, shown, total=total, exact=exact) if has_more else None,
-        facets=_facets(request, choice, words, is_few=few is not None) if counts else None,
+        facets=_facets(request, choice, results) if with_facets and shown else None,
+        complete=complete,
+        strong_only=results.strong_only,
     )
 
 
-def _numbered(request: SearchRequest, choice: Choice | None, everything: Phase) -> Numbered | None:
-    """Return all results where a walk to them may be a long one: with words, or several filters."""
-    if choice is not None:
-        if choice.is_short or not choice.meaning.measured:
-            return None
-        return gather(choice.meaning, choice.narrowing, everything)
+def _results(
+    request: SearchRequest, choice: Choice | None, *, strong_only: bool | None = None, to_count: bool = False
+) -> _Results:
+    """Return all results of a request.
+
+    Args:
+        strong_only: whether all words have to be in name, brand, type or category; ``None`` to find out.
+        to_count: whether they are counted, for which they have to be known by number however short a walk is.
+    """
     narrowing = narrowing_of(request)
-    filters = len(narrowing.terms) + len(narrowing.groups) + len(narrowing.conditions)
-    return gather(None, narrowing, everything) if filters > 1 or request.attributes else None
+    if choice is None:
+        phase = _phase_of(plan_walk(request))
+        filters = len(narrowing.terms) + len(narrowing.groups) + len(narrowing.conditions)
+        is_long = filters > 1 or bool(request.attributes) or to_count
+        narrowing = narrowing if filters else Narrowing((ANY_TERM,))
+        return _Results(phase, gather(None, narrowing, phase) if is_long else None, strong_only=False, has_index=True)
+    meaning, frequencies = choice.meaning, choice.frequencies
+    everything = plan_everything(meaning, narrowing, frequencies)
+    is_rare = is_short(plan_everything(meaning, Narrowing(), frequencies), meaning)
+    numbered = gather(meaning, narrowing, everything, with_strong=True) if meaning.measured and not is_rare else None
+    if strong_only is None:
+        strong_only = not is_rare and _are_many_strong(request, choice, numbered)
+    if not strong_only:
+        return _Results(everything, numbered, strong_only=False, has_index=False)
+    phase = _phase_of(plan_walk(request, meaning, frequencies))
+    return _Results(
+        phase, numbered.only_strong(phase) if numbered is not None else None, strong_only=True, has_index=True
+    )
 
 
-def _few(matched: Phase, plan: SearchPlan, results: Numbered | None) -> list[Key] | None:
-    """Return all results in the order of ``plan``; ``None`` where they are many."""
-    if results is None:
-        return candidates.find_few(matched, plan)
-    chosen = results.first(candidates.FEW)
-    return None if chosen.cut else candidates.find_few(chosen, plan)
+def _are_many_strong(request: SearchRequest, choice: Choice, numbered: Numbered | None) -> bool:
+    """Tell whether many products have all words in name, brand, type or category.
+
+    Filters do not matter: with one more of them, the results must not be other ones.
+    """
+    if numbered is not None:
+        return numbered.strong_anyway > candidates.FEW
+    plan = plan_walk(SearchRequest(query=request.query, sort=request.sort), choice.meaning, choice.frequencies)
+    count = candidates.count_matches(_phase_of(plan))
+    return count.value > candidates.FEW or not count.exact
 
 
-def _facets(request: SearchRequest, choice: Choice | None, words: list[str], *, is_few: bool) -> Facets:
+def _few(results: _Results, plan: SearchPlan, *, anyway: bool = False) -> Few | None:
+    """Return the results in the order of ``plan``, the first of them where they are many and no index has them all.
+
+    ``None`` where the index leads to them.
+
+    Args:
+        anyway: the index takes too long.
+
+    Raises:
+        CatalogUnavailable: no index has them all, and they are not found in time.
+    """
+    if results.numbered is not None:
+        if results.has_index and not anyway and results.numbered.size > candidates.FEW:
+            return None
+        few = candidates.find_few(results.numbered.first(candidates.FEW), plan)
+    elif not results.has_index or results.strong_only or plan.checks_price_late:
+        few = candidates.find_few(results.phase, plan)
+    else:
+        return None
+    if few is None and not results.has_index:
+        raise CatalogUnavailable("The search took too long.")
+    is_cut = few is not None and not few.whole
+    return None if is_cut and results.has_index and not anyway else few
+
+
+def _facets(request: SearchRequest, choice: Choice | None, shown: _Results) -> Facets:
     def matched(wanted: SearchRequest) -> Source:
-        narrowing = narrowing_of(wanted)
-        if choice is None:
-            phase = _phase_of(plan_walk(wanted))
-            return source_of(phase, _numbered(wanted, None, phase))
-        phase = plan_everything(choice.meaning, narrowing, choice.frequencies)
-        results = None if is_short(phase, choice.meaning) else gather(choice.meaning, narrowing, phase)
-        if results is None and not is_few:
-            phase = _phase_of(plan_walk(wanted, words, choice.frequencies))
-        return source_of(phase, results, strong_only=not is_few)
+        is_known = wanted is request and (choice is not None or shown.numbered is not None)
+        results = shown if is_known else _results(wanted, choice, strong_only=shown.strong_only, to_count=True)
+        return source_of(results.phase, results.numbered)
 
     return facets_of(request, matched, shown=matched(request))
 
@@ -89,35 +170,30 @@ def _phase_of(plan: SearchPlan) -> Phase:
     return Phase(PhaseName.STRONG, alone, hint, None)
 
 
-def _from_place(request: SearchRequest, few: list[Key], plan: SearchPlan) -> list[Key]:
+def _from_place(request: SearchRequest, few: Few | None, plan: SearchPlan) -> list[Key]:
     """Return the results from this page on."""
-    after = request.after
+    keys, after = few.keys if few is not None else [], request.after
     if after is None:
-        return few
+        return keys
     end = after.key * plan.direction
-    return [key for key in few if key.order * plan.direction >= end and key.id not in after.seen]
+    return [key for key in keys if key.order * plan.direction >= end and key.id not in after.seen]
 
 
 def _total(
-    request: SearchRequest,
-    matched: Phase,
-    few: list[Key] | None,
-    results: Numbered | None,
-    *,
-    shown: int,
-    has_more: bool,
+    request: SearchRequest, results: _Results, few: Few | None, *, shown: int, has_more: bool, complete: bool
 ) -> tuple[int, bool]:
     if request.after is not None:
         return request.after.total, request.after.total_relation == "eq"
-    if few is not None:
-        return len(few), True
-    if not has_more:
-        return shown, True
-    if results is not None:
-        value, is_exact = results.total(strong_only=True)
-        return max(value, shown + 1), is_exact
-    count = candidates.count_matches(matched)
-    return max(count.value, shown + 1), count.exact
+    if complete and (few is not None or not has_more):
+        return len(few.keys) if few is not None else shown, True
+    least = len(few.keys) if few is not None else shown + 1
+    if results.numbered is not None:
+        value, is_exact = results.numbered.total()
+        return max(value, least), is_exact and complete
+    if not complete:
+        return least, False
+    count = candidates.count_matches(results.phase)
+    return max(count.value, least), count.exact
 
 
 def _end(request: SearchRequest, choice: Choice | None, shown: list[Key], *, total: int, exact: bool) -> Cursor:

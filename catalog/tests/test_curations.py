@@ -197,6 +197,7 @@ def test_of_many_results_in_another_order_only_those_that_are_counted_are_taken_
 ) -> None:
     store(draft("TOLD", name="Wrist Rest", product_type="Rest", description="Goes with a mouse.", price=100))
     monkeypatch.setattr("catalog.candidates.FEW", 10)
+    monkeypatch.setattr("catalog.search.plan.WINDOW", 10)
     before = searched("mouse", sort="price_asc")
     assert (before["total"], before["data"][0]["sku"]) == (45, "M00"), "a word in the description alone does not count"
     decide("mouse", pins=("PAD",), hides=("TOLD", "M00", "M44"))

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from catalog.candidates import PRICE_INDEX
 from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
+from catalog.search.interpretation import interpret
 from catalog.search.plan import TOTAL_CAP, plan_walk
 from catalog.search.request import SearchRequest, Sort
 from catalog.services import search as search_service
 from catalog.services.finding import find_page
 from catalog.services.search import _facets, search_products
 from catalog.tests.factories import draft, store
+from catalog.vocabulary.store import lexicon
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_categories_of_the_same_name_are_told_apart_by_their_parent(products_db:
 @pytest.mark.parametrize("sort", list(Sort), ids=lambda sort: sort.value)
 def test_a_rare_price_is_found_without_reading_the_catalogue(products_db: Any, sort: Sort) -> None:
     store(*(draft(f"SKU-{number}", price=1000 + number, popularity=number) for number in range(300)))
-    plan = plan_walk(SearchRequest(min_price=1290, max_price=1291, sort=sort), ["mous"])
+    plan = plan_walk(SearchRequest(min_price=1290, max_price=1291, sort=sort), interpret("mouse", lexicon)[0])
     explained = products_db[PRODUCTS].find(plan.filter).hint(PRICE_INDEX).explain()["executionStats"]
     assert explained["totalDocsExamined"] <= 2
     page = search_products(request=SearchRequest(query="mouse", min_price=1290, max_price=1291, sort=sort)).value
