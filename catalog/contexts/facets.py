@@ -139,7 +139,7 @@ def build_filters(
         in_stock=request.in_stock,
         currency=currency_symbol(shop_currency()),
         clear_url=search_url(SearchRequest(query=request.query, sort=request.sort)),
-        note="" if exact else "Counted among the first results only",
+        note="" if exact else "At least so many results each",
     )
 
 
