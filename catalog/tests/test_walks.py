@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from catalog import candidates, mongo
 from catalog.indexes import PRODUCTS
@@ -98,6 +99,15 @@ def test_synonyms_and_all_completions_are_walked_in_order(
     if sort is Sort.POPULARITY:
         popular = [popularity_of(product) for page in found for product in page["data"]]
         assert popular == sorted(popular, reverse=True)
+
+
+def test_popularity_is_an_order_of_the_api_and_of_the_page(catalogue: Any, client: Client) -> None:
+    popular = [
+        popularity_of(product) for product in client.get("/api/search?query=laptop&sort=popularity").json()["data"]
+    ]
+    assert popular == sorted(popular, reverse=True)
+    page = client.get("/search?q=laptop&sort=popularity").content.decode()
+    assert '<option value="popularity" selected>Most popular</option>' in page
 
 
 def test_no_walk_over_alternatives_needs_a_sort_stage(catalogue: Any) -> None:
