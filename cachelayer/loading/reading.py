@@ -101,8 +101,8 @@ class Read:
                 return _absent_or(Outcome.REDIS_HIT, stored)
             case State.STALE:
                 if self._policy.local_seconds > 0:
-                    size = len(stored.payload)
-                    local.put(self._key, stored, size=size, ttl_seconds=_STALE_LOCAL_SECONDS, epoch=epoch)
+                    ttl_seconds = _STALE_LOCAL_SECONDS
+                    local.put(self._key, stored, size=stored.memory, ttl_seconds=ttl_seconds, epoch=epoch)
                 return self._serve_stale(stored)
             case State.SUPERSEDED:
                 self._fallback = stored
@@ -256,7 +256,7 @@ class Read:
         factor = HOT_FACTOR if hot_keys.is_hot(self._key) else 1
         ttl_seconds = min(self._policy.local_seconds * factor, left_seconds)
         if ttl_seconds > 0:
-            local.put(self._key, stored, size=len(stored.payload) + 200, ttl_seconds=ttl_seconds, epoch=epoch)
+            local.put(self._key, stored, size=stored.memory, ttl_seconds=ttl_seconds, epoch=epoch)
 
     def _is_due_early(self, envelope: Envelope) -> bool:
         if self._policy.early <= 0 or envelope.absent:

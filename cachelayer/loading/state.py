@@ -28,7 +28,7 @@ class EngineState:
 
     Attributes:
         l1_entries: values in L1.
-        l1_bytes: sum of their sizes.
+        l1_bytes: what they take decoded, estimated.
         connected: whether invalidations of other processes arrive.
         pending_writes: invalidations that Redis could not be told yet.
         hot_keys: the most read keys with their share of the reads.
