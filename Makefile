@@ -18,6 +18,9 @@ run: install ## Start MongoDB, Redis and the web server; print the URL; Ctrl-C s
 demo: install ## The same with generated visitors, without a rate limit; opens the dashboard
 	@RATE_LIMIT_SEARCH= exec $(PY) manage.py up --demo
 
+# Compiled modules are kept, whatever the environment says: tests start the project some hundred times.
+test: export PYTHONDONTWRITEBYTECODE =
+
 test: install-dev system-packages ## Run the whole suite against real servers, browser tests included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from catalog import mongo
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.search.index_keys import brand_term
 from catalog.vocabulary.store import TERMS
 
-BUDGET_MS = 10
-"""Words that hardly meet make a long walk; what is found by then is worth no more."""
+_BUDGET_SHARE = 0.04
+"""Of the budget of a search, 10 ms: words that hardly meet make a long walk, and what it finds is worth no more."""
 MAX_BRANDS = 200
 """So many brands with one beginning are compared; only a single letter begins more."""
 _LAST_CHARACTER = "\U0010ffff"
@@ -121,7 +123,7 @@ def find_products(
                 .hint("terms_popularity")
                 .limit(limit)
                 .batch_size(limit)
-                .max_time_ms(BUDGET_MS)
+                .max_time_ms(max(int(settings.SEARCH_BUDGET_MS * _BUDGET_SHARE), 1))
             )
     except mongo.OutOfTime:
         return None

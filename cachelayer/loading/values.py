@@ -31,10 +31,13 @@ class Loaded:
     Attributes:
         value: what JSON can express.
         tags: what the value depends on; it turns stale when one of them is invalidated.
+        fresh_seconds: how long it counts as fresh where that is shorter than the policy says, as for an answer that
+            is not complete because time ran out; ``None`` leaves it to the policy.
     """
 
     value: Any
     tags: tuple[str, ...] = ()
+    fresh_seconds: float | None = None
 
 
 class Stored:
@@ -138,6 +141,8 @@ def wrapped(loaded: Any, policy: Policy, generations: Mapping[str, int], *, load
     payload = orjson.dumps(result.value)
     moment = now_ms()
     soft_ms, hard_ms = policy.expiries_ms(moment)
+    if result.fresh_seconds is not None:
+        soft_ms = min(soft_ms, moment + int(result.fresh_seconds * 1000))
     envelope = Envelope(
         payload=payload,
         created_ms=moment,

@@ -193,6 +193,17 @@ def test_past_the_soft_expiry_the_old_value_is_served_at_once_and_refreshed() ->
     wait_for(lambda: get_or_load("k", SHORT, loader).value == "new")
 
 
+def test_a_loader_may_say_that_its_value_is_soon_to_be_loaded_anew() -> None:
+    loader = Loader(Loaded("as far as it came", fresh_seconds=0.1))
+    answer = get_or_load("key", NO_L1, loader)
+    envelope = answer.stored.envelope
+    assert envelope.soft_ms == envelope.created_ms + 100
+    assert envelope.hard_ms > envelope.created_ms + 500_000, "it still stands in while the loader fails"
+    loader.value = "all"
+    wait_for(lambda: get_or_load("key", NO_L1, loader).value == "all")
+    assert get_or_load("key", NO_L1, loader).stored.envelope.soft_ms > now_ms() + 10_000
+
+
 def test_past_the_hard_expiry_nothing_old_is_served() -> None:
     loader = Loader("old")
     policy = replace(NO_L1, soft_seconds=0.05, hard_seconds=0.1)

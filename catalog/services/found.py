@@ -12,6 +12,9 @@ from catalog.search.meaning import Interpretation
 from catalog.search.plan import Narrowing, Phase
 from catalog.search.ranking import Score
 
+PARTIAL_SECONDS = 5.0
+"""So long an answer counts as fresh that is not complete because time ran out: a busy moment must not last a minute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

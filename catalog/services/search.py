@@ -14,7 +14,7 @@ from catalog.search.index_keys import brand_term
 from catalog.search.ranking import Score, terms_of
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.curating import CuratedPage, find_curated_page
-from catalog.services.found import Page, Result
+from catalog.services.found import PARTIAL_SECONDS, Page, Result
 
 
 class FacetJSON(TypedDict):
@@ -141,7 +141,7 @@ def _tagged(request: SearchRequest, curated: CuratedPage) -> Loaded:
     # The facet of brands counts products of other brands as well, whatever words they have.
     if not page.results or request.brand or not (words or request.category):
         tags.add(ANY_PRODUCT)
-    return Loaded(_json(page), tuple(sorted(tags)))
+    return Loaded(_json(page), tuple(sorted(tags)), fresh_seconds=None if page.complete else PARTIAL_SECONDS)
 
 
 def _json(page: Page) -> SearchJSON:

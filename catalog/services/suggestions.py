@@ -22,6 +22,7 @@ from catalog.search.suggesting import (
     suggestion_key,
     typed,
 )
+from catalog.services.found import PARTIAL_SECONDS
 from catalog.services.trending import trending_searches
 from catalog.vocabulary.store import lexicon
 
@@ -82,7 +83,8 @@ def _loaded(beginning: str) -> Loaded:
         return Loaded(SuggestionsJSON(count=0, data=[]))
     completions = _completions(what)
     stats = lexicon.stats(what.head_terms)
-    products = _products(what, completions, stats)
+    in_time = _products(what, completions, stats)
+    products = in_time or ()
     words = folded_words(beginning)
     brands = reads.find_brands(slug(words), limit=MAX_BRANDS)
     found = [
@@ -102,7 +104,8 @@ def _loaded(beginning: str) -> Loaded:
     tags |= search_tags([*what.head_terms, *completions, *(brand_term(each.slug) for each in brands)], narrowed=False)
     if not found:
         tags.add(ANY_PRODUCT)
-    return Loaded(SuggestionsJSON(count=len(found), data=found), tuple(sorted(tags)))
+    fresh_seconds = PARTIAL_SECONDS if in_time is None else None
+    return Loaded(SuggestionsJSON(count=len(found), data=found), tuple(sorted(tags)), fresh_seconds)
 
 
 def _completions(what: Typed) -> dict[str, TermStats]:
@@ -115,13 +118,14 @@ def _completions(what: Typed) -> dict[str, TermStats]:
 
 def _products(
     what: Typed, completions: Mapping[str, TermStats], head: Mapping[str, TermStats]
-) -> Sequence[FoundProduct]:
+) -> Sequence[FoundProduct] | None:
+    """Return products with what was typed; ``None`` where they cannot be found in time."""
     if not completions or any(term not in head or not head[term].strong for term in what.head_terms):
         return ()
     ordered = sorted(what.head_terms, key=lambda term: head[term].strong)
     together = sum(each.strong for each in completions.values())
     head_leads = bool(ordered) and head[ordered[0]].strong < together
-    return reads.find_products(ordered, list(completions), head_leads=head_leads, limit=_LOOKED_AT) or ()
+    return reads.find_products(ordered, list(completions), head_leads=head_leads, limit=_LOOKED_AT)
 
 
 def _best(what: Typed, products: Sequence[FoundProduct]) -> list[FoundProduct]:

@@ -125,7 +125,7 @@ class KillAfterFirstProgress(Progress):
         self.server.kill()
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.drill)])
 def test_a_server_that_dies_in_the_middle_is_one_line_and_the_next_run_completes(
     tmp_path: Path, processes: int
 ) -> None:

@@ -110,6 +110,17 @@ def test_a_word_that_others_begin_with_as_well_is_seen_too(shop: Any) -> None:
     wait_for(lambda: "mountain" in suggested("mou", "query"))
 
 
+def test_suggestions_that_lack_products_for_want_of_time_are_soon_asked_for_anew(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "find_products", lambda *_, **__: None)
+    hurried = suggest(beginning="wirel").stored.envelope
+    assert hurried.soft_ms - hurried.created_ms <= 5_000
+    monkeypatch.undo()
+    calm = suggest(beginning="wire").stored.envelope
+    assert calm.soft_ms - calm.created_ms > 60_000
+
+
 @pytest.mark.parametrize("beginning", ["m", "mou", "wireless mou", "mouse wirel"])
 def test_every_read_walks_an_index_in_its_order(shop: Any, beginning: str) -> None:
     what = typed(beginning)

@@ -187,6 +187,7 @@ def test_what_a_hung_redis_did_not_hear_is_told_by_the_next_watcher(
     wait_for(partial(has_price, ids[0], 51.51), seconds=10)
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(120)
 def test_a_watcher_survives_an_election(products_db: Any, tmp_path: Path, settings: Settings) -> None:
     mongo.close()

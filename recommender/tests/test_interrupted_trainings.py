@@ -100,7 +100,7 @@ def test_a_training_that_lost_its_lock_does_not_go_live(shop: dict[str, str]) ->
             lock.confirm()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.drill), signal.SIGKILL])
 def test_a_training_that_is_stopped_harms_nothing(client: Client, shop: dict[str, str], number: signal.Signals) -> None:
     good = train_now().manifest.version
     store(*(draft(f"MANY-{n}", name=f"Thing {n} of {n % 97} and {n % 89} in {n % 83}") for n in range(6000)))

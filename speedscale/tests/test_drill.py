@@ -41,6 +41,7 @@ def test_a_primary_that_is_killed_costs_time_but_no_acknowledged_write(tmp_path:
     assert {"retried_writes", "retried_reads"} <= told.keys()
 
 
+@pytest.mark.drill
 def test_operations_that_a_second_attempt_saved_are_counted_by_command(tmp_path: Path) -> None:
     retries = _Retries()
     mongod = MongodServer(tmp_path, cache_mb=256, test_commands=True)

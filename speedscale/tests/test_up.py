@@ -183,7 +183,7 @@ def test_ctrl_c_stops_all_in_order_and_the_next_start_has_the_data(tmp_path: Pat
         assert run.end(signal.SIGTERM) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.drill), signal.SIGKILL])
 def test_an_end_during_the_seeding_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     with up(tmp_path, SEED_TARGET="3000000") as run:
         wait_for(lambda: has_products(tmp_path), timeout_seconds=START_SECONDS)
@@ -339,6 +339,7 @@ def test_something_that_takes_the_port_meanwhile_is_told(tmp_path: Path) -> None
         assert "already in use" in run.output()
 
 
+@pytest.mark.drill
 def test_a_replica_set_of_three_survives_its_primary_which_is_started_again(tmp_path: Path) -> None:
     with up(tmp_path, "--no-seed", "--topology", "replicaset") as run:
         run.wait_until_ready()
