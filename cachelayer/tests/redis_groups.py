@@ -16,7 +16,7 @@ from cachelayer.loading.leases import lease_key
 from cachelayer.server import door
 from cachelayer.server.addresses import cache_settings
 from cachelayer.server.door import value_key
-from cachelayer.tests.test_engine import wait_for
+from cachelayer.tests.loaders import wait_for
 from speedscale.embedded.redis import RedisServer
 from speedscale.embedded.redis_sets import ClusterGroup, SentinelGroup
 

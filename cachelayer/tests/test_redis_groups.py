@@ -24,6 +24,7 @@ from cachelayer.server.door import value_key
 from cachelayer.server.facts import describe_redis
 from cachelayer.telemetry import store
 from cachelayer.tests.finished import finished
+from cachelayer.tests.loaders import NO_L1, POLICY, Loader, outcome_of, wait_for
 from cachelayer.tests.redis_groups import (
     PASSWORD,
     Group,
@@ -35,7 +36,6 @@ from cachelayer.tests.redis_groups import (
     start_group,
     used,
 )
-from cachelayer.tests.test_engine import NO_L1, POLICY, Loader, outcome_of, wait_for
 from cachelayer.web import ratelimit
 from speedscale.embedded.external import require_redis
 

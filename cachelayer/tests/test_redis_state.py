@@ -9,8 +9,8 @@ from django.conf import settings
 
 from cachelayer import runtime
 from cachelayer.server.state import read_redis
+from cachelayer.tests.loaders import wait_for
 from cachelayer.tests.redis_groups import PASSWORD, replicas_of, start_group
-from cachelayer.tests.test_engine import wait_for
 from speedscale.embedded.redis_sets import ClusterGroup, SentinelGroup
 
 pytestmark = pytest.mark.timeout(90)
