@@ -290,6 +290,6 @@ DRILLS: dict[str, Callable[[Path, ExitStack], Result]] = {
     "redis-sentinel": _failover("Redis: master under Sentinels killed", SentinelGroup),
     "redis-cluster": _failover("Redis: master in a Cluster killed", ClusterGroup),
     "mongodb-stopped": _mongodb_drill("MongoDB: killed for 60 s", hang=False, seconds=60),
-    "mongodb-hung": _mongodb_drill("MongoDB: hung (SIGSTOP) for 20 s", hang=True, seconds=20),
+    "mongodb-hung": _mongodb_drill("MongoDB: hung (SIGSTOP) for 60 s", hang=True, seconds=60),
     "mongodb-primary": _primary_killed,
 }
