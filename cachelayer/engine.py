@@ -8,6 +8,7 @@ docs/cache.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic, sleep
 from typing import Any
 
 from cachelayer.invalidation.announcements import EVERYTHING
@@ -36,6 +37,8 @@ __all__ = [
     "peek_local",
     "reset",
 ]
+
+_TOLD_POLL_SECONDS = 0.02
 
 
 def get_or_load(key: str, policy: str | Policy, loader: Callable[[], Any], *, origin: str = "MONGODB") -> Cached:
@@ -124,6 +127,14 @@ def invalidate_everything() -> bool:
 def is_everything_told() -> bool:
     """Return whether Redis has heard all that this process has invalidated; the rest would be lost with the process."""
     return not bus.pending_writes
+
+
+def wait_until_everything_is_told(seconds: float) -> bool:
+    """Wait until Redis has heard what it did not answer to, before this process ends; tell whether it has in time."""
+    deadline = monotonic() + seconds
+    while not is_everything_told() and monotonic() < deadline:
+        sleep(_TOLD_POLL_SECONDS)
+    return is_everything_told()
 
 
 def generation_of(tag: str) -> int | None:

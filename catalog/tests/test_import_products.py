@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from catalog.documents import object_id_of
 from catalog.indexes import CATEGORIES, INDEXES, PRODUCTS
+from catalog.management.commands import import_products
 from catalog.tests.import_runs import jsonl, row, rows_text
 
 GOOD = row("GOOD")
@@ -342,9 +343,30 @@ def test_without_redis_products_are_loaded_and_the_report_says_what_that_means(
     breaker = CircuitBreaker(failure_threshold=1, retry_seconds=60)
     breaker.record_failure("stopped")
     monkeypatch.setattr(door, "breaker", breaker)
+    monkeypatch.setattr(import_products, "_TOLD_SECONDS", 0.1)
     output = run(jsonl(tmp_path / "a.jsonl", GOOD))
     assert "note: Redis did not answer; pages may show the old state of a product until it expires" in output
     assert skus(products_db) == {"GOOD"}
+
+
+def test_a_redis_that_answers_again_by_the_end_has_heard_everything(
+    run: Any, products_db: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cachelayer.server import door
+
+    read = door.run
+    refused: list[str] = []
+
+    def busy(*arguments: Any, name: str = "redis") -> Any:
+        if name == "invalidate" and len(refused) < 2:
+            refused.append(name)
+            raise door.RedisUnavailable("a busy moment")
+        return read(*arguments, name=name)
+
+    monkeypatch.setattr(door, "run", busy)
+    output = run(jsonl(tmp_path / "a.jsonl", GOOD))
+    assert len(refused) == 2
+    assert "Redis did not answer" not in output
 
 
 def test_the_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from cachelayer.engine import wait_until_everything_is_told
 from catalog import mongo
 from catalog.errors import CatalogUnavailable
 from catalog.importing.errors import DamagedFile, ImportFailed
@@ -21,6 +22,8 @@ from catalog.importing.report import ImportReport, RejectionFile, rejection_file
 from catalog.importing.rows import Rejection, shown
 from catalog.importing.run import Destination, run_import
 
+_TOLD_SECONDS = 3.0
+"""So long a finished import waits for a Redis that did not answer in time to hear what has changed."""
 _DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _EPILOG = """\
 fields of a product
@@ -144,7 +147,7 @@ class Command(BaseCommand):
             self.stdout.write(f"note: {note}")
         if report.shortened:
             self.stdout.write(f"note: {report.shortened:,} attribute texts were too long and were shortened")
-        if not report.caches_told:
+        if not report.caches_told and not wait_until_everything_is_told(_TOLD_SECONDS):
             self.stdout.write("note: Redis did not answer; pages may show the old state of a product until it expires")
         self._print_rejections(report, report_path)
 
