@@ -17,7 +17,7 @@ from catalog.indexes import CATEGORIES, INACTIVE_INDEX, PRODUCTS
 from catalog.products import Product
 from catalog.search.index_keys import ANY_TERM, IN_STOCK_TERM, category_term
 
-_NOT_NEEDED_BY_PAGES = {"terms": 0, "words": 0, "order": 0}
+_NOT_NEEDED_BY_PAGES = dict.fromkeys(("terms", "words", "spans", "impacts", "order", "analyzer"), 0)
 _TERMS_BUDGET_MS = 200
 _STREAM_BATCH = 2_000
 
