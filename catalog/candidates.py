@@ -133,7 +133,7 @@ def _end_of(rows: list[Candidate], *, begin: Place) -> Place:
 def _find(
     phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadline: float, labelled: bool
 ) -> list[Candidate]:
-    # The words come whole and are looked through here: an $indexOfArray for each term takes MongoDB longer than all
+    # The words come whole and are looked through here: an $indexOfArray for each term takes MongoDB about as long as
     # the rest of the query.
     projection = dict.fromkeys((*_RANKED, *_LABELS) if labelled else _RANKED, 1)
     with mongo.searching() as database:
