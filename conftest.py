@@ -14,12 +14,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from speedscale.embedded.mongod import MongodServer
 from speedscale.embedded.process import ServerError
 from speedscale.embedded.redis import RedisServer
 
+_MEMORY = Path("/dev/shm")  # noqa: S108  (everything in it is made by tempfile)
+_MEMORY_BYTES = 12 * 2**30
+"""Free memory from which on the servers keep their files there: some 300 MB for each MongoDB, a few at a time."""
 _started: list[MongodServer | RedisServer] = []
 _directory: Path | None = None
 
@@ -30,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
+        _use_memory()
         try:
             _start_servers()
         except ServerError as error:
@@ -50,6 +56,26 @@ def pytest_configure(config: pytest.Config) -> None:
     # Accounts are made by dozens of tests, and a hash that is slow on purpose would take a third of a second each.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each file to one worker, and all browser tests to one, so that there is one browser and one site."""
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "browser" if "/browser/" in path else path
+
+
+def _use_memory() -> None:
+    """Let all temporary files lie in memory where there is plenty; a test's MongoDB waits for its disk otherwise."""
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    if min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available) >= _MEMORY_BYTES:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None  # It looks anew.
 
 
 def _start_servers() -> None:

@@ -204,6 +204,10 @@ def _store(database: mongo.Documents, counts: Counts, progress: Progress) -> Non
     fresh = database[f"{TERMS}_next"]
     fresh.drop()
     terms = counts.everywhere.keys() | counts.strong.keys()
+    is_small = len(terms) <= _INSERTS
+    if is_small:
+        # To begin and commit the build of an index takes MongoDB longer than to keep one up to date for so few.
+        fresh.create_indexes(_TERM_INDEXES)
     progress.begin("Terms", max(len(terms), 1), shows_rate=True)
     stored = 0
     documents = (
@@ -220,9 +224,8 @@ def _store(database: mongo.Documents, counts: Counts, progress: Progress) -> Non
         fresh.insert_many(chunk, ordered=False)
         stored += len(chunk)
         progress.update(stored)
-    if not stored:
-        database.create_collection(fresh.name)
-    fresh.create_indexes(_TERM_INDEXES)
+    if not is_small:
+        fresh.create_indexes(_TERM_INDEXES)
     # From here on searches see the new words, all at once.
     fresh.rename(TERMS, dropTarget=True)
     progress.end()

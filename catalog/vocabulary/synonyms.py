@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
+from pymongo import UpdateOne
+
 from catalog import mongo
 from catalog.search.analysis import indexed_terms
 from catalog.search.lexicon import SynonymRule
@@ -77,7 +79,9 @@ def ensure_default_synonyms(database: mongo.Documents) -> None:
     marker = {"_id": "synonyms"}
     if database["search_state"].find_one(marker) is not None:
         return
-    for phrases in DEFAULTS:
-        document = synonym_document(phrases)
-        database[SYNONYMS].update_one({"_id": document["_id"]}, {"$setOnInsert": dict(document)}, upsert=True)
+    documents = [synonym_document(phrases) for phrases in DEFAULTS]
+    database[SYNONYMS].bulk_write(
+        [UpdateOne({"_id": each["_id"]}, {"$setOnInsert": dict(each)}, upsert=True) for each in documents],
+        ordered=False,
+    )
     database["search_state"].update_one(marker, {"$set": {"created_at": datetime.now(UTC)}}, upsert=True)
