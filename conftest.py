@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -25,6 +26,9 @@ from speedscale.embedded.redis import RedisServer
 _MEMORY = Path("/dev/shm")  # noqa: S108  (everything in it is made by tempfile)
 _MEMORY_BYTES = 12 * 2**30
 """Free memory from which on the servers keep their files there: some 300 MB for each MongoDB, a few at a time."""
+# A busy machine stalls for seconds now and then, which says nothing about what is tested.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 _started: list[MongodServer | RedisServer] = []
 _directory: Path | None = None
 
