@@ -37,7 +37,7 @@ class Loader:
         return self.value
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 3.0) -> None:
+def wait_for(condition: Callable[[], object], *, seconds: float = 15.0) -> None:
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, "the condition did not come true in time"

@@ -93,7 +93,7 @@ def test_a_batch_waits_with_a_bound_and_then_loads_without_storing(redis_client:
     loader = BatchLoader()
     started = monotonic()
     answers = get_or_load_many(["n:0", "n:2"], replace(NO_L1, wait_seconds=0.2), loader)
-    assert monotonic() - started < 2
+    assert monotonic() - started < 10, "the lease is held for 30 s"
     assert [answer.outcome for answer in answers.values()] == [Outcome.MISS, Outcome.MISS]
     assert loader.asked == [["n:0"], ["n:2"]]
     assert redis_client.exists(namespaced("n:0"), namespaced("n:2")) == 1

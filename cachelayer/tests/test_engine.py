@@ -152,12 +152,16 @@ def test_past_the_soft_expiry_the_old_value_is_served_at_once_and_refreshed() ->
     loader = Loader("old")
     get_or_load("k", SHORT, loader)
     sleep(0.2)
-    loader.value, loader.seconds = "new", 0.1
-    started = monotonic()
-    answer = get_or_load("k", SHORT, loader)
-    assert monotonic() - started < 0.08
+    answered = threading.Event()
+
+    def refreshed() -> str:
+        assert answered.wait(10)
+        return "new"
+
+    answer = get_or_load("k", SHORT, refreshed)
     assert (answer.outcome, answer.value, answer.source) == (Outcome.STALE, "old", "STALE_CACHE")
-    wait_for(lambda: get_or_load("k", SHORT, loader).value == "new")
+    answered.set()
+    wait_for(lambda: get_or_load("k", SHORT, refreshed).value == "new")
 
 
 def test_a_loader_may_say_that_its_value_is_soon_to_be_loaded_anew() -> None:
@@ -189,10 +193,10 @@ def test_while_the_loader_fails_the_old_value_says_so_until_it_works_again() -> 
     get_or_load("k", SHORT, loader)
     wait_for(lambda: outcome_of("k", loader, SHORT) is Outcome.STALE_ON_ERROR)
     assert get_or_load("k", SHORT, loader).value == "old"
-    asked = loader.calls
+    asked, started = loader.calls, monotonic()
     for _ in range(20):
         get_or_load("k", SHORT, loader)
-    assert loader.calls <= asked + 1, "a failing loader is left alone for a moment"
+    assert loader.calls <= asked + 1 + int(monotonic() - started), "a failing loader is left alone for a moment"
     loader.error, loader.value = None, "new"
     wait_for(lambda: get_or_load("k", SHORT, loader).value == "new")
 
@@ -292,7 +296,7 @@ def test_threads_that_want_an_absent_value_share_one_load() -> None:
 def test_the_wait_for_the_load_of_another_request_is_a_step_of_its_own() -> None:
     def ask(_: int) -> Trace:
         with tracing() as trace:
-            get_or_load("k", NO_L1, Loader("value", seconds=0.2))
+            get_or_load("k", NO_L1, Loader("value", seconds=0.5))
         return trace
 
     with ThreadPoolExecutor(5) as pool:
@@ -306,7 +310,7 @@ def test_the_wait_for_the_load_of_another_request_is_a_step_of_its_own() -> None
 
 
 def test_threads_share_a_failure_instead_of_trying_one_after_the_other() -> None:
-    loader = Loader(seconds=0.2)
+    loader = Loader(seconds=0.5)
     loader.error = LookupError("down")
 
     def ask(_: int) -> str:
@@ -346,7 +350,7 @@ def test_waiting_is_bounded_and_then_the_value_is_loaded_without_being_stored(re
     impatient = replace(NO_L1, wait_seconds=0.2)
     started = monotonic()
     assert outcome_of("k", Loader(), impatient) is Outcome.MISS
-    assert monotonic() - started < 1
+    assert monotonic() - started < 10, "the lease is held for 30 s"
     assert redis_client.exists(namespaced("k")) == 0
 
 
