@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic, sleep
-
 import pytest
 
 from cachelayer import runtime
@@ -13,6 +10,7 @@ from cachelayer.invalidation.channel import InvalidationBus
 from cachelayer.memory.local import LocalCache
 from cachelayer.outcomes import Outcome
 from cachelayer.policies import Policy
+from cachelayer.tests.loaders import wait_for
 
 POLICY = Policy("test", soft_seconds=60, hard_seconds=600, jitter=0, early=0, local_seconds=60)
 
@@ -21,13 +19,6 @@ POLICY = Policy("test", soft_seconds=60, hard_seconds=600, jitter=0, early=0, lo
 def neighbour() -> InvalidationBus:
     """The end of the channel that another process would hold."""
     return InvalidationBus(LocalCache(max_bytes=1_000_000))
-
-
-def wait_for(condition: Callable[[], object], *, seconds: float = 3.0) -> None:
-    deadline = monotonic() + seconds
-    while not condition():
-        assert monotonic() < deadline, "the condition did not come true in time"
-        sleep(0.005)
 
 
 def outcome(key: str) -> Outcome:
