@@ -22,11 +22,15 @@ REMEMBERED = 4096
 
 @dataclass
 class Truth:
-    """Shared between the processes: the number of each key, and when each of its writes was acknowledged."""
+    """Shared between the processes: the number of each key, when each of its writes was acknowledged, what was found.
+
+    ``violated`` is set by whoever finds a violation: one is enough, and all stop.
+    """
 
     lock: Any
     numbers: Any
     acknowledged_at: Any
+    violated: Any
 
     def grow(self, index: int) -> int:
         with self.lock:
@@ -49,7 +53,7 @@ class Truth:
 
 
 def race(truth: Truth, seed: int, steps: int, check_tokens: bool, report: Any) -> None:
-    """Take ``steps`` random steps and put the violations found on ``report``."""
+    """Take ``steps`` random steps, or fewer once any process has found a violation; put the own ones on ``report``."""
     import django
 
     django.setup()
@@ -62,6 +66,8 @@ def race(truth: Truth, seed: int, steps: int, check_tokens: bool, report: Any) -
     chance = random.Random(seed)
     violations = []
     for _ in range(steps):
+        if truth.violated.value:
+            break
         index = chance.randrange(KEYS)
         if chance.random() < 0.02:
             # Twice within the time of a load: the second write overtakes loads that the first has caused.
@@ -70,6 +76,7 @@ def race(truth: Truth, seed: int, steps: int, check_tokens: bool, report: Any) -
             _write(truth, index, engine)
         elif (violation := _read(truth, index, engine, chance)) is not None:
             violations.append(violation)
+            truth.violated.value = True
     report.put(violations)
 
 
