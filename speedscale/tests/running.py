@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,19 +15,19 @@ import psutil
 
 from speedscale.embedded.ports import free_port
 from speedscale.tests.commands import MANAGE, environment
+from speedscale.tests.statics import give_static_files
 from speedscale.tests.waiting import wait_for
 
 START_SECONDS = 90
-collected: list[Path] = []
-"""Data directories with static files that further runs may copy."""
 
 
 class Run:
     """A running ``manage.py up``."""
 
-    def __init__(self, data_dir: Path, *arguments: str, **variables: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, collects: bool = False, **variables: str) -> None:
         self.data_dir = data_dir
-        _reuse_static_files(data_dir)
+        if not collects and not (data_dir / "static").exists():
+            give_static_files(data_dir)
         self.port = free_port()
         self.variables = {"DATA_DIR": str(data_dir), "PORT": str(self.port), "WEB_CONCURRENCY": "1"} | variables
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by close)
@@ -70,17 +69,10 @@ class Run:
         self._output.close()
 
 
-def _reuse_static_files(data_dir: Path) -> None:
-    """Spare a run the collection of static files, which an earlier one has done already."""
-    if collected and not (data_dir / "static").exists():
-        for source in collected:
-            shutil.copytree(source / "static", data_dir / "static")
-            shutil.copy(source / "static.stamp", data_dir)
-
-
 @contextmanager
-def up(data_dir: Path, *arguments: str, **variables: str) -> Iterator[Run]:
-    run = Run(data_dir, *arguments, **variables)
+def up(data_dir: Path, *arguments: str, collects: bool = False, **variables: str) -> Iterator[Run]:
+    """Run ``manage.py up`` until the block ends; spare it the collection of static files unless it ``collects``."""
+    run = Run(data_dir, *arguments, collects=collects, **variables)
     try:
         yield run
     finally:

