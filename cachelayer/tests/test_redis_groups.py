@@ -65,17 +65,20 @@ def test_the_probe_before_a_start_finds_the_servers(group: Group) -> None:
     require_redis(group.url)
 
 
-@pytest.mark.parametrize(
-    "key", ["product:1", "search:{a}b", "search:a}b", "search:{}", "search:{{x}}", "search:50% off", "search:😀"]
-)
-def test_any_key_goes_the_whole_way_from_loader_to_redis_and_out_again(group: Group, key: str) -> None:
+def test_any_key_goes_the_whole_way_from_loader_to_redis_and_out_again(group: Group) -> None:
+    keys = ["product:1", "search:{a}b", "search:a}b", "search:{}", "search:{{x}}", "search:50% off", "search:😀"]
+    for key in keys:
+        assert_the_whole_way_works(key)
+
+
+def assert_the_whole_way_works(key: str) -> None:
     loader = Loader()
     outcomes = [outcome_of(key, loader), outcome_of(key, loader)]
     engine.clear_local()
     outcomes.append(outcome_of(key, loader))
     invalidate(key)
     outcomes.append(outcome_of(key, loader))
-    assert outcomes == [Outcome.MISS, Outcome.L1_HIT, Outcome.REDIS_HIT, Outcome.MISS]
+    assert outcomes == [Outcome.MISS, Outcome.L1_HIT, Outcome.REDIS_HIT, Outcome.MISS], key
     client = door.client()
     value, lease = keys_of(key)
     assert client.ttl(value) > 0
@@ -229,7 +232,7 @@ def test_a_late_reply_is_never_taken_for_the_reply_to_the_next_command(running: 
         following = next(key for key in map("next:{}".format, range(1000)) if master_of(running, key) is master)
         for key in ("late", following):
             get_or_load(key, NO_L1, Loader(f"value of {key}"))
-        for _ in range(5):
+        for _ in range(3):
             halt(master)
             with pytest.raises(door.RedisUnavailable):
                 door.run(lambda client: client.get(value_key("late")))
