@@ -165,6 +165,7 @@ def _hello(node: MongodProcess) -> dict[str, Any]:
 
 def _wait_until(condition: Callable[[], bool], complaint: str) -> None:
     deadline = time.monotonic() + _READY_SECONDS
+    pause_seconds = 0.05
     while True:
         try:
             if condition():
@@ -173,4 +174,6 @@ def _wait_until(condition: Callable[[], bool], complaint: str) -> None:
             pass  # A node that is between two roles refuses for a moment.
         if time.monotonic() > deadline:
             raise ServerError(complaint)
-        time.sleep(0.05)
+        time.sleep(pause_seconds)
+        # Each look connects to all members anew, and takes processor time of which they are in need.
+        pause_seconds = min(pause_seconds * 1.3, 0.2)

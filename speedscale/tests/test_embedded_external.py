@@ -38,7 +38,7 @@ def test_a_mongodb_without_a_primary_is_told_apart_from_silence(tmp_path: Path) 
     server = MongodServer(tmp_path)
     try:
         with server.direct_client() as client:
-            client.admin.command("replSetStepDown", 60, force=True)
+            client.admin.command("replSetStepDown", 60, secondaryCatchUpPeriodSecs=0, force=True)
         with pytest.raises(ServerError) as caught:
             require_mongodb(server.uri)
         assert one_line(caught) == f"MONGO_URI: MongoDB at 127.0.0.1:{server.port} has no primary at present"
