@@ -24,9 +24,9 @@ START_SECONDS = 90
 class Run:
     """A running ``manage.py up``."""
 
-    def __init__(self, data_dir: Path, *arguments: str, collects: bool = False, **variables: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, **variables: str) -> None:
         self.data_dir = data_dir
-        if not collects and not (data_dir / "static").exists():
+        if not (data_dir / "static").exists():
             give_static_files(data_dir)
         self.port = free_port()
         self.variables = {"DATA_DIR": str(data_dir), "PORT": str(self.port), "WEB_CONCURRENCY": "1"} | variables
@@ -70,9 +70,9 @@ class Run:
 
 
 @contextmanager
-def up(data_dir: Path, *arguments: str, collects: bool = False, **variables: str) -> Iterator[Run]:
-    """Run ``manage.py up`` until the block ends; spare it the collection of static files unless it ``collects``."""
-    run = Run(data_dir, *arguments, collects=collects, **variables)
+def up(data_dir: Path, *arguments: str, **variables: str) -> Iterator[Run]:
+    """Run ``manage.py up`` until the block ends; spare it the collection of static files unless it has some."""
+    run = Run(data_dir, *arguments, **variables)
     try:
         yield run
     finally:

@@ -49,21 +49,21 @@ def token(db: None) -> str:
 
 
 @schema.parametrize()
-@settings(max_examples=18, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_generated_requests_get_described_answers(catalogue: None, case: Any) -> None:
     response = case.call_and_validate(checks=CHECKS)
     assert response.status_code < 500
 
 
 @schema.include(method=["POST", "PATCH", "DELETE"]).parametrize()
-@settings(max_examples=18, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_generated_changes_by_staff_get_described_answers(catalogue: None, token: str, case: Any) -> None:
     response = case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Token {token}"})
     assert response.status_code < 500
 
 
 @schema.include(method=["PATCH", "DELETE"]).parametrize()
-@settings(max_examples=18, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_generated_changes_of_a_product_that_exists_get_described_answers(
     catalogue: None, token: str, case: Any
 ) -> None:
