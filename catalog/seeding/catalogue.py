@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from catalog.derived import catch_up, is_behind, mark_behind
 from catalog.indexes import PRODUCTS, ensure_collections
 from catalog.progress import Progress
-from catalog.seeding.batches import BatchResult, reason_of, store_batch
+from catalog.seeding.batches import BATCH, BatchResult, reason_of, store_batch
 from catalog.seeding.generator import DEFAULT_SEED, ProductGenerator
 from catalog.seeding.index_builds import build_missing_indexes, drop_product_indexes
 from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
@@ -90,7 +90,7 @@ def seed_catalogue(
         elif not empty and count - database[PRODUCTS].estimated_document_count() >= WORTH_A_HINT:
             progress.say("The catalogue can be searched meanwhile; with --rebuild-indexes this would be much faster.")
         started = time.perf_counter()
-        plan = SeedPlan(uri=uri, database=database.name, seed=seed, count=count, look_first=not empty)
+        plan = SeedPlan(uri=uri, database=database.name, seed=seed, count=count, look_first=not empty, batch=BATCH)
         loaded = _load(database, plan, processes or os.cpu_count() or 1, progress)
         load_seconds = time.perf_counter() - started
         started = time.perf_counter()

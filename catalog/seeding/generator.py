@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class ProductGenerator:
         if not 0 <= seed <= MAX_SEED:
             raise ValueError(f"a seed is a whole number from 0 to {MAX_SEED}")
         self._seed = seed
-        self._pieces = Pieces(load_product_types())
+        self._pieces = _pieces()
         self._sku = b"SD%d-%%08d" % seed
 
     def sku(self, number: int) -> str:
@@ -132,6 +133,12 @@ class ProductGenerator:
         for place in range(MAX_ATTRIBUTES):
             prices *= pieces.value_factors[values[:, place]]
         return values, prices
+
+
+@cache
+def _pieces() -> Pieces:
+    # The same for every seed and never changed, and putting them together takes half a second.
+    return Pieces(load_product_types())
 
 
 def _document(drawn: _Drawn) -> bytes:

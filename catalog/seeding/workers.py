@@ -35,6 +35,7 @@ class SeedPlan:
         database: name of the database.
         count: products 1 to ``count`` shall exist.
         look_first: whether products may be there already.
+        batch: how many products are made and stored at once.
     """
 
     uri: str
@@ -42,11 +43,12 @@ class SeedPlan:
     seed: int
     count: int
     look_first: bool
+    batch: int = BATCH
 
     def batches(self, worker: int, workers: int) -> Iterator[range]:
         """Yield the numbers of the products that ``worker`` of ``workers`` looks after, batch by batch."""
-        for start in range(1 + worker * BATCH, self.count + 1, workers * BATCH):
-            yield range(start, min(start + BATCH, self.count + 1))
+        for start in range(1 + worker * self.batch, self.count + 1, workers * self.batch):
+            yield range(start, min(start + self.batch, self.count + 1))
 
 
 @dataclass(frozen=True, slots=True)

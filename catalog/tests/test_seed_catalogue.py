@@ -68,49 +68,36 @@ def restored_indexes(products_db: Database) -> Iterator[Database]:
     ensure_indexes(products_db)
 
 
-def test_the_products_are_those_of_the_generator(products_db: Database) -> None:
-    report = seed(products_db, 700)
-    assert (report.created, report.present, report.deleted) == (700, 0, 0)
-    assert state(products_db) == expected_state(700)
+def test_what_is_missing_is_added_and_nothing_else_is_touched(products_db: Database) -> None:
+    report = seed(products_db, 100)
+    assert (report.created, report.present, report.deleted) == (100, 0, 0)
+    assert state(products_db) == expected_state(100), "the products are those of the generator"
 
+    report = seed(products_db, 100)
+    assert (report.created, report.present) == (0, 100)
+    assert state(products_db) == expected_state(100), "seeding again changes nothing"
 
-def test_seeding_again_changes_nothing(products_db: Database) -> None:
-    seed(products_db, 300)
-    before = state(products_db)
-    report = seed(products_db, 300)
-    assert (report.created, report.present) == (0, 300)
-    assert state(products_db) == before
+    report = seed(products_db, 250)
+    assert (report.created, report.present) == (150, 100)
+    assert state(products_db) == expected_state(250), "a larger count extends the same catalogue"
 
+    assert seed(products_db, 60).present == 60
+    assert products_db[PRODUCTS].count_documents({}) == 250, "a smaller count deletes nothing"
 
-def test_a_larger_count_extends_the_same_catalogue(products_db: Database) -> None:
-    seed(products_db, 300)
-    report = seed(products_db, 800)
-    assert (report.created, report.present) == (500, 300)
-    assert state(products_db) == expected_state(800)
-
-
-def test_a_smaller_count_deletes_nothing(products_db: Database) -> None:
-    seed(products_db, 300)
-    assert seed(products_db, 100).present == 100
-    assert products_db[PRODUCTS].count_documents({}) == 300
-
-
-def test_gaps_are_filled_wherever_they_are(products_db: Database) -> None:
-    seed(products_db, 500)
-    holes = [ProductGenerator().sku(number) for number in (1, 17, 250, 500)]
+    holes = [ProductGenerator().sku(number) for number in (1, 17, 130, 250)]
     products_db[PRODUCTS].delete_many({"sku": {"$in": holes}})
-    assert seed(products_db, 500).created == 4
-    assert state(products_db) == expected_state(500)
+    assert seed(products_db, 250).created == 4
+    assert state(products_db) == expected_state(250), "gaps are filled wherever they are"
 
 
 def test_products_of_ones_own_and_edited_ones_stay_as_they_are(products_db: Database) -> None:
     edited = ProductGenerator().sku(5)
     products_db[PRODUCTS].insert_many([own_product("MINE-1"), own_product(edited)])
     before = list(products_db[PRODUCTS].find().sort("sku"))
-    seed(products_db, 200)
-    seed(products_db, 200)
+    seed(products_db, 30)
+    seed(products_db, 30)
     assert list(products_db[PRODUCTS].find({"sku": {"$in": ["MINE-1", edited]}}).sort("sku")) == before
-    assert products_db[PRODUCTS].count_documents({}) == 201
+    assert products_db[PRODUCTS].count_documents({}) == 31
 
 
 def test_two_catalogues_live_side_by_side(products_db: Database) -> None:
@@ -132,36 +119,43 @@ def test_reset_deletes_all_products_and_nothing_else(products_db: Database) -> N
 
 
 def test_several_processes_store_what_one_would(products_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "ONE_PROCESS", 0)
-    report = seed(products_db, 12_345, processes=3)
-    assert (report.created, report.present) == (12_345, 0)
-    assert state(products_db) == expected_state(12_345)
-    assert seed(products_db, 12_345, processes=2).present == 12_345
+    monkeypatch.setattr(catalogue, "ONE_PROCESS", 100)
+    monkeypatch.setattr(catalogue, "BATCH", 150)
+    assert seed(products_db, 100).created == 100
+    report = seed(products_db, 800, processes=2)
+    assert (report.created, report.present) == (700, 100)
+    assert state(products_db) == expected_state(800)
 
 
-def test_an_empty_catalogue_gets_its_indexes_after_the_load(restored_indexes: Database) -> None:
-    report = seed(restored_indexes, 6000)
+def test_an_empty_catalogue_gets_its_indexes_after_the_load(
+    restored_indexes: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "BULK", 100)
+    report = seed(restored_indexes, 100)
     assert set(report.indexes) == ALL_INDEXES == product_indexes(restored_indexes)
     assert report.index_seconds > 0
 
 
-def test_a_catalogue_with_products_can_be_searched_all_the_time(products_db: Database) -> None:
+def test_a_catalogue_with_products_can_be_searched_all_the_time(
+    products_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "BULK", 100)
     seed(products_db, 10)
-    assert seed(products_db, 6000).indexes == ()
+    assert seed(products_db, 120).indexes == ()
     assert product_indexes(products_db) == ALL_INDEXES
 
 
 def test_the_faster_way_is_mentioned_where_it_matters(
     restored_indexes: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "WORTH_A_HINT", 100)
+    monkeypatch.setattr(catalogue, "WORTH_A_HINT", 20)
     hint = "with --rebuild-indexes this would be much faster"
     said = []
     for arguments in (
-        ["--count", "50"],
-        ["--count", "90"],
-        ["--count", "200"],
-        ["--count", "400", "--rebuild-indexes"],
+        ["--count", "30"],
+        ["--count", "40"],
+        ["--count", "60"],
+        ["--count", "90", "--rebuild-indexes"],
     ):
         out = StringIO()
         call_command("seed", *arguments, stdout=out)
@@ -172,16 +166,16 @@ def test_the_faster_way_is_mentioned_where_it_matters(
 def test_indexes_can_be_rebuilt_on_demand_and_those_of_others_stay(restored_indexes: Database) -> None:
     seed(restored_indexes, 10)
     restored_indexes[PRODUCTS].create_index("sku", name="somebody_elses")
-    report = seed(restored_indexes, 500, rebuild_indexes=True)
+    report = seed(restored_indexes, 30, rebuild_indexes=True)
     assert set(report.indexes) == ALL_INDEXES
     assert product_indexes(restored_indexes) == ALL_INDEXES | {"somebody_elses"}
     restored_indexes[PRODUCTS].drop_index("somebody_elses")
 
 
 def test_missing_indexes_are_built_even_when_all_products_are_there(restored_indexes: Database) -> None:
-    seed(restored_indexes, 100)
+    seed(restored_indexes, 10)
     restored_indexes[PRODUCTS].drop_index("terms_price")
-    assert seed(restored_indexes, 100).indexes == ("terms_price",)
+    assert seed(restored_indexes, 10).indexes == ("terms_price",)
 
 
 def test_an_index_of_the_same_name_with_other_keys_is_reported(restored_indexes: Database) -> None:
@@ -192,19 +186,15 @@ def test_an_index_of_the_same_name_with_other_keys_is_reported(restored_indexes:
     restored_indexes[PRODUCTS].drop_index("terms_prices")
 
 
-def test_seeded_products_satisfy_the_validator(products_db: Database) -> None:
-    seed(products_db, 3000)
-    assert products_db[PRODUCTS].count_documents({"$nor": [VALIDATOR]}) == 0
-    # The check itself finds what is wrong.
-    products_db[PRODUCTS].update_one({}, {"$set": {"price": -1}}, bypass_document_validation=True)
-    assert products_db[PRODUCTS].count_documents({"$nor": [VALIDATOR]}) == 1
-
-
-def test_categories_are_counted(products_db: Database) -> None:
+def test_seeded_products_satisfy_the_validator_and_their_categories_are_counted(products_db: Database) -> None:
     report = seed(products_db, 2000)
     assert products_db[CATEGORIES].count_documents({}) == report.categories
     top = products_db[CATEGORIES].find({"parent": ""})
     assert sum(category["product_count"] for category in top) == 2000
+    assert products_db[PRODUCTS].count_documents({"$nor": [VALIDATOR]}) == 0
+    # The check itself finds what is wrong.
+    products_db[PRODUCTS].update_one({}, {"$set": {"price": -1}}, bypass_document_validation=True)
+    assert products_db[PRODUCTS].count_documents({"$nor": [VALIDATOR]}) == 1
 
 
 def test_products_stored_by_another_run_meanwhile_are_no_error(products_db: Database) -> None:

@@ -31,15 +31,17 @@ from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.store import TERMS
 from speedscale.embedded.mongod import MongodServer
 
-COUNT = 11_000
+BATCH = 200
+COUNT = 500
 """Three batches."""
 Database = Any
 
 
 @pytest.fixture(autouse=True)
 def processes_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let several processes load even a few products."""
-    monkeypatch.setattr("catalog.seeding.catalogue.ONE_PROCESS", 1000)
+    """Let several processes load even a few products, in small batches."""
+    monkeypatch.setattr("catalog.seeding.catalogue.ONE_PROCESS", BATCH)
+    monkeypatch.setattr("catalog.seeding.catalogue.BATCH", BATCH)
 
 
 def wait_until(ready: Callable[[], bool], *, timeout_seconds: float = 60) -> None:
@@ -59,9 +61,18 @@ def own_database() -> Iterator[Database]:
         client.drop_database(database.name)
 
 
+SMALL_BATCHES = f"""
+import runpy, sys
+from catalog.seeding import catalogue
+catalogue.BATCH = {BATCH}
+runpy.run_path("manage.py", run_name="__main__")
+"""
+"""``manage.py`` with a batch so small that little was stored when the load is interrupted."""
+
+
 def start_command(database: Database, *, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "manage.py", "seed", "--count", str(count), "--processes", "2"],
+        [sys.executable, "-c", SMALL_BATCHES, "seed", "--count", str(count), "--processes", "2"],
         cwd=settings.BASE_DIR,
         env={**os.environ, "MONGO_DB": database.name},
         stdout=subprocess.PIPE,
@@ -87,7 +98,7 @@ def test_ctrl_c_ends_the_command_with_130_and_the_next_run_completes(own_databas
     assert "Traceback" not in out + err
     assert not psutil.wait_procs(family, timeout=10)[1]
 
-    report = seed_catalogue(database=own_database, uri=settings.MONGO_URI, count=COUNT, processes=2)
+    report = seed_catalogue(database=own_database, uri=settings.MONGO_URI, count=COUNT, processes=1)
     assert report.created + report.present == COUNT
     assert report.present > 0
     generator = ProductGenerator()
@@ -106,7 +117,9 @@ def test_killing_the_command_leaves_no_process_behind(own_database: Database) ->
 
 
 def test_a_worker_that_is_killed_is_reported(own_database: Database) -> None:
-    plan = SeedPlan(uri=settings.MONGO_URI, database=own_database.name, seed=1, count=1_000_000, look_first=False)
+    plan = SeedPlan(
+        uri=settings.MONGO_URI, database=own_database.name, seed=1, count=1_000_000, look_first=False, batch=BATCH
+    )
 
     def kill_one(result: BatchResult) -> None:
         multiprocessing.active_children()[0].kill()
@@ -158,7 +171,7 @@ def test_a_seed_that_died_before_counting_words_is_counted_by_the_next(
     products_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def seed(number: int, *, reset: bool = False) -> int:
-        return seed_catalogue(database=products_db, uri=settings.MONGO_URI, count=300, seed=number, reset=reset).created
+        return seed_catalogue(database=products_db, uri=settings.MONGO_URI, count=60, seed=number, reset=reset).created
 
     def lost(*_: Any) -> int:
         raise AutoReconnect("connection closed")
