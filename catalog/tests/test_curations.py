@@ -25,14 +25,14 @@ from catalog.services.finding import find_page
 from catalog.services.search import search_products
 from catalog.staff_log import list_changes
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.tests.test_watching import wait_for
 from catalog.vocabulary.building import build_vocabulary
 
 MISSING = "f" * 24
 
 
-@pytest.fixture
-def shop(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     store(
         *(
             draft(
@@ -50,8 +50,10 @@ def shop(products_db: Any) -> Any:
         draft("BARE", name="Hamster Cage", product_type="Cage", category_path=("Pets",), attributes={}, price=500),
         draft("GONE", name="Old Mouse", active=False),
     )
-    build_vocabulary(products_db)
-    return products_db
+    build_vocabulary(database)
+
+
+shop = kept_catalogue(fill)
 
 
 def id_of(sku: str) -> str:

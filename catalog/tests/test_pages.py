@@ -16,7 +16,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from catalog.documents import object_id_of
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 
 HOSTILE_TEXTS = (
     "<script>alert(1)</script>",
@@ -61,10 +63,9 @@ def htmx(client: Client, path: str, **headers: str) -> Any:
     return client.get(path, headers={"hx-request": "true", **headers})
 
 
-@pytest.fixture
-def mice(products_db: Any) -> list[str]:
+def fill(database: Any) -> None:
     """45 mice in two leaves and one keyboard; the first is the most popular."""
-    return store(
+    store(
         *(
             draft(
                 f"MOUSE-{number:02}",
@@ -79,6 +80,15 @@ def mice(products_db: Any) -> list[str]:
         ),
         draft("KEY-1", name="Quiet Keyboard", category_path=("Accessories", "Keyboards"), product_type="Keyboard"),
     )
+
+
+shop = kept_catalogue(fill)
+
+
+@pytest.fixture
+def mice(shop: Any) -> list[str]:
+    """The ids of the 45 mice and the keyboard."""
+    return [*(str(object_id_of(f"MOUSE-{number:02}")) for number in range(45)), str(object_id_of("KEY-1"))]
 
 
 # --- Home --------------------------------------------------------------------------------------------------

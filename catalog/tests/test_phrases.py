@@ -11,6 +11,7 @@ from catalog.search.meaning import Interpretation, without_least_telling
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.store import lexicon
 from catalog.vocabulary.synonyms import SYNONYMS, synonym_document
@@ -20,8 +21,7 @@ def plain(sku: str, name: str, **fields: Any) -> Any:
     return draft(sku, name=name, **{"product_type": "", "category_path": ("Storage",), "attributes": {}, **fields})
 
 
-@pytest.fixture
-def catalogue(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     store(
         plain("HDD", "Seagate HDD 2 TB", product_type="HDD"),
         plain("DRIVE", "Seagate hard drive", product_type="Hard drive"),
@@ -30,8 +30,10 @@ def catalogue(products_db: Any) -> Any:
         plain("TAPE", "Tape drive", product_type="Tape drive"),
         plain("MOBILE", "Fairphone 5 smartphone", product_type="Smartphone"),
     )
-    build_vocabulary(products_db)
-    return products_db
+    build_vocabulary(database)
+
+
+catalogue = kept_catalogue(fill)
 
 
 def answer(query: str, **fields: Any) -> Any:

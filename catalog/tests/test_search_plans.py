@@ -16,14 +16,14 @@ from catalog.search.ranking import terms_of
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.store import lexicon
 
 BRANDS = ("Logitech", "Razer", "Sony")
 
 
-@pytest.fixture
-def catalogue(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     store(
         *(
             draft(
@@ -39,7 +39,22 @@ def catalogue(products_db: Any) -> Any:
             for number in range(300)
         )
     )
-    return products_db
+
+
+def fill_and_count(database: Any) -> None:
+    fill(database)
+    build_vocabulary(database)
+
+
+def fill_with_television_and_count(database: Any) -> None:
+    fill(database)
+    store(draft("TV", name="Television mouse"))
+    build_vocabulary(database)
+
+
+catalogue = kept_catalogue(fill)
+counted = kept_catalogue(fill_and_count)
+television = kept_catalogue(fill_with_television_and_count)
 
 
 def stages(explained: Any) -> list[str]:
@@ -69,16 +84,14 @@ FILTERS: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("has_vocabulary", [False, True], ids=["uncounted", "counted"])
 @pytest.mark.parametrize("filters", FILTERS, ids=repr)
 @pytest.mark.parametrize("query", ["wireless mouse", "mouse", "tv mouse", "wirel"])
+@pytest.mark.parametrize("stored", ["catalogue", "television"], ids=["uncounted", "counted"])
 def test_no_search_by_relevance_needs_a_sort_stage(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, filters: dict[str, Any], has_vocabulary: bool
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, query: str, filters: dict[str, Any], stored: str
 ) -> None:
+    catalogue = request.getfixturevalue(stored)
     monkeypatch.setattr("catalog.search.plan.WINDOW", 20)  # So that all phases are planned.
-    if has_vocabulary:
-        store(draft("TV", name="Television mouse"))
-        build_vocabulary(catalogue)
     for phase in phases_of(SearchRequest(query=query, **filters)):
         for begin in (2**63 - 1, 5 << 20):
             explained = (
@@ -126,11 +139,10 @@ def _cursor(request: SearchRequest) -> str:
     return str(cursor)
 
 
-def test_a_window_of_one_common_word_reads_no_more_than_it_ranks(catalogue: Any) -> None:
-    build_vocabulary(catalogue)
+def test_a_window_of_one_common_word_reads_no_more_than_it_ranks(counted: Any) -> None:
     first = phases_of(SearchRequest(query="mouse"))[0]
     statistics = (
-        catalogue[PRODUCTS]
+        counted[PRODUCTS]
         .find(first.filter)
         .sort([("order.popularity", -1)])
         .hint(first.hint)
@@ -159,25 +171,25 @@ def test_the_rarest_of_words_and_filters_leads_the_walk(catalogue: Any) -> None:
 
 
 @pytest.mark.parametrize("sort", list(Sort), ids=lambda sort: sort.value)
-@pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
+@pytest.mark.parametrize("stored", ["catalogue", "counted"], ids=["few", "many"])
 def test_paging_shows_every_result_once_and_in_order(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, sort: Sort, few: bool
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, sort: Sort, stored: str
 ) -> None:
-    if not few:
+    request.getfixturevalue(stored)
+    if stored == "counted":
         monkeypatch.setattr("catalog.candidates.FEW", 50)
         monkeypatch.setattr("catalog.services.finding.WINDOW", 60)
         monkeypatch.setattr("catalog.search.plan.WINDOW", 60)
-        build_vocabulary(catalogue)
-    request = SearchRequest(query="mouse", sort=sort)
+    asked = SearchRequest(query="mouse", sort=sort)
     shown: list[dict[str, Any]] = []
     while True:
-        page = search_products(request=request).value
+        page = search_products(request=asked).value
         shown += page["data"]
         assert page["total"] == 300
         assert page["total_relation"] == "eq"
         if page["next"] is None:
             break
-        request = replace(request, after=decode_cursor(page["next"], sort=sort.value))
+        asked = replace(asked, after=decode_cursor(page["next"], sort=sort.value))
     assert len(shown) == 300
     assert len({product["_id"] for product in shown}) == 300
     if sort is not Sort.RELEVANCE:

@@ -15,6 +15,7 @@ from catalog.search.request import SearchRequest
 from catalog.seeding.catalogue import seed_catalogue
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.store import lexicon
 from catalog.vocabulary.synonyms import SYNONYMS, synonym_document
@@ -30,11 +31,12 @@ PRODUCTS = (
 )
 
 
-@pytest.fixture
-def catalogue(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     store(*PRODUCTS)
-    build_vocabulary(products_db)
-    return products_db
+    build_vocabulary(database)
+
+
+catalogue = kept_catalogue(fill)
 
 
 def answer(query: str, **fields: Any) -> Any:

@@ -20,11 +20,11 @@ from catalog.services import search as search_service
 from catalog.services.finding import find_page
 from catalog.services.search import _facets, search_products
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.vocabulary.store import lexicon
 
 
-@pytest.fixture
-def catalogue(products_db: Any) -> None:
+def fill(database: Any) -> None:
     store(
         draft("MOUSE-1", name="Silent Wireless Mouse", popularity=10, price=2999),
         draft("MOUSE-2", name="Wireless Gaming Mouse", brand="Razer", popularity=30, price=7999, stock=0),
@@ -46,6 +46,9 @@ def catalogue(products_db: Any) -> None:
         ),
         draft("GONE-1", name="Wireless Mouse of yesteryear", active=False, popularity=99),
     )
+
+
+catalogue = kept_catalogue(fill)
 
 
 def found(query: str = "", **filters: Any) -> list[str]:

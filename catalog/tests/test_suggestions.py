@@ -16,6 +16,7 @@ from catalog.services.editing import change_product, create_product
 from catalog.services.suggestions import suggest
 from catalog.services.trending import record_search
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.tests.test_api import HOSTILE
 from catalog.tests.test_search_plans import stages
 from catalog.tests.test_watching import wait_for
@@ -29,8 +30,7 @@ NONSENSE = [
 HTMX = {"HX-Request": "true", "HX-Target": "suggestions"}
 
 
-@pytest.fixture
-def shop(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     store(
         draft("M1", name="Silent Wireless Mouse", popularity=10),
         draft("M2", name="Wireless Gaming Mouse", brand="Razer", popularity=30),
@@ -51,8 +51,10 @@ def shop(products_db: Any) -> Any:
             popularity=7,
         ),
     )
-    build_vocabulary(products_db)
-    return products_db
+    build_vocabulary(database)
+
+
+shop = kept_catalogue(fill)
 
 
 def suggested(beginning: str, kind: str = "") -> list[str]:

@@ -14,6 +14,7 @@ from catalog.search.request import SearchRequest
 from catalog.services.search import search_products
 from catalog.staff_log import list_changes
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.tests.test_watching import wait_for
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.store import lexicon
@@ -29,16 +30,17 @@ from catalog.vocabulary.synonym_sets import (
 from catalog.vocabulary.synonyms import SYNONYMS, synonym_document
 
 
-@pytest.fixture
-def shop(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     store(
         draft("B1", name="Office Projector", product_type="Projector"),
         draft("P1", name="Pocket Beamer", product_type="Beamer"),
     )
-    build_vocabulary(products_db)
-    products_db[SYNONYMS].delete_many({})
+    build_vocabulary(database)
+    database[SYNONYMS].delete_many({})
     lexicon.forget()
-    return products_db
+
+
+shop = kept_catalogue(fill)
 
 
 def found(query: str) -> list[str]:

@@ -17,6 +17,7 @@ from catalog.search.plan import plan_walk
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.tests.test_search_plans import stages
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.postings import POSTINGS
@@ -35,8 +36,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
 
 
-@pytest.fixture
-def catalogue(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     kinds = ("Laptop", "Notebook", "Keyboard", "Keyring")
     store(
         *(
@@ -54,8 +54,10 @@ def catalogue(products_db: Any) -> Any:
             for number in range(160)
         )
     )
-    build_vocabulary(products_db)
-    return products_db
+    build_vocabulary(database)
+
+
+catalogue = kept_catalogue(fill)
 
 
 def popularity_of(product: dict[str, Any]) -> int:
