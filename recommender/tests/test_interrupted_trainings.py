@@ -17,7 +17,6 @@ from django.test import Client
 
 from catalog import mongo
 from catalog.errors import CatalogUnavailable
-from catalog.tests.factories import draft, store
 from recommender import repository, training
 from recommender.artefacts import directory_of
 from recommender.lock import LockLost, TrainingLock
@@ -100,31 +99,43 @@ def test_a_training_that_lost_its_lock_does_not_go_live(shop: dict[str, str]) ->
             lock.confirm()
 
 
+STOPPED = """
+import os, runpy, sys
+from recommender import materialising
+write = materialising._write_block
+def write_and_be_stopped(*arguments):
+    write(*arguments)
+    os.kill(os.getpid(), int(os.environ["STOPPED_BY"]))
+materialising._write_block = write_and_be_stopped
+sys.argv = ["manage.py", "train_recommender"]
+runpy.run_path("manage.py", run_name="__main__")
+"""
+"""A training that is sent a signal as soon as it has written neighbours."""
+
+
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.drill), signal.SIGKILL])
 def test_a_training_that_is_stopped_harms_nothing(client: Client, shop: dict[str, str], number: signal.Signals) -> None:
     good = train_now().manifest.version
-    store(*(draft(f"MANY-{n}", name=f"Thing {n} of {n % 97} and {n % 89} in {n % 83}") for n in range(6000)))
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "speedscale.settings", "DATA_DIR": str(settings.DATA_DIR)}
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "train_recommender"],
+    stopped = subprocess.run(
+        [sys.executable, "-c", STOPPED],
         cwd=settings.BASE_DIR,
-        env=environment,
+        env={**os.environ, "DATA_DIR": str(settings.DATA_DIR), "STOPPED_BY": str(int(number))},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=100,
+        check=False,
     )
+    output = stopped.stdout
     database = mongo.command_database()
     started = {"_id": {"$gt": f"{good};"}}
-    deadline = time.monotonic() + 60
-    while not database[SIMILAR].find_one(started) and time.monotonic() < deadline:
-        assert process.poll() is None, process.stdout and process.stdout.read()
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode != 0
+    assert stopped.returncode == (130 if number == signal.SIGINT else -number), output
     assert "Traceback" not in output
     assert live() == good
     assert client.get(f"/api/products/{shop['MOUSE-0']}/similar").json()["model"] == good
-    if number == signal.SIGINT:
+    if number == signal.SIGKILL:
+        assert database[SIMILAR].count_documents(started) == 15, "it was killed in the middle"
+    else:
         assert f"Interrupted; the live model, {good}, is untouched." in output
         assert database[SIMILAR].count_documents(started) == 0
         assert [path.name for path in (Path(settings.DATA_DIR) / "models").iterdir()] == [good]

@@ -39,22 +39,6 @@ def model_directories() -> list[str]:
     return [path.name for path in (Path(settings.DATA_DIR) / "models").iterdir()]
 
 
-def test_neighbours_found_in_clusters_are_measured_and_served(client: Client, seeded: list[str]) -> None:
-    manifest = train_now(exact_limit=EXACT_LIMIT).manifest
-    assert manifest.parameters["method"] == "clusters"
-    assert repository.count_neighbours(manifest.version) == manifest.products == PRODUCT_COUNT
-    overlap = manifest.metrics[MODEL]["overlap_at_10"]
-    assert overlap is not None
-    assert 0.8 <= overlap < 1.0, "some of the nearest are in clusters that were not met"
-    for product_id in seeded:
-        body = client.get(f"/api/products/{product_id}/similar?limit=5").json()
-        assert (body["source"], body["model"], body["count"]) == ("ML_ENGINE", manifest.version, 5)
-        assert product_id not in {row["_id"] for row in body["data"]}
-    exact = train_now(force=True).manifest
-    assert exact.parameters["method"] == "exact"
-    assert exact.metrics[MODEL]["overlap_at_10"] == 1.0
-
-
 @pytest.fixture
 def mortal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a process that writes neighbours be killed once it has written some, as when memory has run out."""
@@ -70,19 +54,32 @@ def mortal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(materialising, "_write_block", written_last)
 
 
-def test_a_killed_process_ends_the_training_and_leaves_nothing(
+def test_neighbours_found_in_clusters_are_served_and_a_killed_process_ends_the_training(
     client: Client, seeded: list[str], request: pytest.FixtureRequest
 ) -> None:
-    good = train_now(exact_limit=EXACT_LIMIT).manifest.version
+    manifest = train_now(exact_limit=EXACT_LIMIT).manifest
+    assert manifest.parameters["method"] == "clusters"
+    assert repository.count_neighbours(manifest.version) == manifest.products == PRODUCT_COUNT
+    overlap = manifest.metrics[MODEL]["overlap_at_10"]
+    assert overlap is not None
+    assert 0.8 <= overlap < 1.0, "some of the nearest are in clusters that were not met"
+    for product_id in seeded:
+        body = client.get(f"/api/products/{product_id}/similar?limit=5").json()
+        assert (body["source"], body["model"], body["count"]) == ("ML_ENGINE", manifest.version, 5)
+        assert product_id not in {row["_id"] for row in body["data"]}
+    exact = train_now(force=True).manifest
+    assert exact.parameters["method"] == "exact"
+    assert exact.metrics[MODEL]["overlap_at_10"] == 1.0
+
+    kept = {manifest.version, exact.version}
     request.getfixturevalue("mortal")
-    with pytest.raises(WorkerFailed, match="status -9"):
-        train_now(exact_limit=EXACT_LIMIT)
-    with pytest.raises(CommandError, match="A process that writes neighbours ended with status -9"):
+    with pytest.raises(CommandError, match="A process that writes neighbours ended with status -9") as caught:
         call_command("train_recommender", "--exact-limit", str(EXACT_LIMIT), verbosity=0)
+    assert isinstance(caught.value.__cause__, WorkerFailed)
     active = repository.get_active()
     assert active is not None
-    assert active.version == good
-    assert repository.stored_versions() == {good}
-    assert [manifest.version for manifest, _ in repository.list_models()] == [good]
-    assert model_directories() == [good]
-    assert client.get(f"/api/products/{seeded[0]}/similar").json()["model"] == good
+    assert active.version == exact.version
+    assert repository.stored_versions() == kept
+    assert {manifest.version for manifest, _ in repository.list_models()} == kept
+    assert set(model_directories()) == kept
+    assert client.get(f"/api/products/{seeded[0]}/similar").json()["model"] == exact.version
