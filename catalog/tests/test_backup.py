@@ -19,7 +19,7 @@ from catalog.backup.restoring import restore
 from catalog.backup.taking import prune, take_backup
 
 ELSEWHERE = "speedscale_restored"
-COUNT = 3_000
+COUNT = 300
 
 
 def quiet(text: str) -> None:

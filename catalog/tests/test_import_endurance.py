@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
 
 from catalog import derived
-from catalog.importing import loading
+from catalog.importing import loading, run
 from catalog.importing.interrupt import Interrupts
 from catalog.importing.jsonl import parse_line
 from catalog.importing.mapping import ImportMapping
@@ -24,7 +24,7 @@ from catalog.importing.rows import Rejection, Row
 from catalog.importing.run import Destination, run_import
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.management.commands import import_products
-from catalog.tests.import_runs import ImportProcess, jsonl, row, rows_text
+from catalog.tests.import_runs import ImportProcess, Run, jsonl, row, rows_text
 from catalog.vocabulary.learning import refresh_vocabulary
 from catalog.vocabulary.store import lexicon
 from speedscale.embedded.mongod import MongodServer
@@ -68,19 +68,19 @@ def parsed(count: int) -> Iterator[Row | Rejection]:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_finishes_the_batch_and_running_again_completes(
-    products_db: Any, tmp_path: Path, ending: signal.Signals
+    products_db: Any, tmp_path: Path, ending: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    everything = rows_text(*(row(f"S{number:05}") for number in range(2500)))
+    everything = rows_text(*(row(f"S{number:05}") for number in range(1600)))
     reading, writing = os.pipe()
-    run = ImportProcess(tmp_path, "-", "--format=jsonl", stdin=reading)
+    first = ImportProcess(tmp_path, "-", "--format=jsonl", stdin=reading)
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
         # More than a batch, and the end stays open: the command waits for more when the signal comes.
         pipe.write("".join(everything.splitlines(keepends=True)[:1500]))
         pipe.flush()
         wait_for(lambda: products_db[PRODUCTS].estimated_document_count() >= 1000)
-        run.process.send_signal(ending)
-        ended = run.wait()
+        first.process.send_signal(ending)
+        ended = first.wait()
     assert ended.status == 128 + ending
     assert ended.errors.splitlines()[-1].endswith("Interrupted. Run the same command again to go on.")
     assert "Traceback" not in ended.errors
@@ -89,10 +89,10 @@ def test_an_interrupt_finishes_the_batch_and_running_again_completes(
     assert products_db[PRODUCTS].count_documents({}) == created
     path = tmp_path / "all.jsonl"
     path.write_text(everything)
-    again = ImportProcess(tmp_path, path).wait()
-    assert again.status == 0
-    assert figure(again.output, "created") == 2500 - created
-    assert figure(again.output, "unchanged") == created
+    call_command("import_products", str(path))
+    again = capsys.readouterr().out
+    assert figure(again, "created") == 1600 - created
+    assert figure(again, "unchanged") == created
 
 
 def test_an_interrupt_while_a_batch_is_written_waits_for_it(products_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +103,10 @@ def test_an_interrupt_while_a_batch_is_written_waits_for_it(products_db: Any, mo
         return write(*arguments)
 
     monkeypatch.setattr(loading, "_written", interrupted_write)
-    report = importing(products_db, parsed(2500))
+    monkeypatch.setattr(run, "BATCH_PRODUCTS", 100)
+    report = importing(products_db, parsed(250))
     assert report.interrupted
-    assert report.written == products_db[PRODUCTS].count_documents({}) == 1000
+    assert report.written == products_db[PRODUCTS].count_documents({}) == 100
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -128,6 +129,7 @@ def test_a_mongodb_that_goes_away_is_one_line_and_running_again_completes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "BATCH_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(run, "BATCH_PRODUCTS", 100)
     server = MongodServer(tmp_path / "mongodb", cache_mb=256)
     try:
         with MongoClient[dict[str, Any]](server.uri, serverSelectionTimeoutMS=500, tz_aware=True) as client:
@@ -135,8 +137,8 @@ def test_a_mongodb_that_goes_away_is_one_line_and_running_again_completes(
             loading.prepare(database, dry_run=False)
 
             def rows_with_an_accident() -> Iterator[Row | Rejection]:
-                for index, item in enumerate(parsed(3500)):
-                    if index == 1500:
+                for index, item in enumerate(parsed(350)):
+                    if index == 150:
                         server.stop()
                     yield item
 
@@ -144,13 +146,13 @@ def test_a_mongodb_that_goes_away_is_one_line_and_running_again_completes(
             assert report.stopped.startswith("MongoDB does not answer (")
             assert report.stopped.endswith("Run the same command again to go on.")
             assert "\n" not in report.stopped
-            assert report.written == 1000
+            assert report.written == 100
         server = MongodServer(tmp_path / "mongodb", cache_mb=256)
         with MongoClient[dict[str, Any]](server.uri, tz_aware=True) as client:
-            report = importing(client["lost"], parsed(3500))
-            assert (report.stopped, report.accepted) == ("", 3500)
-            assert client["lost"][PRODUCTS].count_documents({}) == 3500
-            assert client["lost"][PRODUCTS].count_documents({"version": 1}) == 3500
+            report = importing(client["lost"], parsed(350))
+            assert (report.stopped, report.accepted) == ("", 350)
+            assert client["lost"][PRODUCTS].count_documents({}) == 350
+            assert client["lost"][PRODUCTS].count_documents({"version": 1}) == 350
     finally:
         server.stop()
 
@@ -210,12 +212,17 @@ def test_a_dry_run_neither_marks_nor_counts(products_db: Any, tmp_path: Path) ->
     assert derived.is_behind(products_db)
 
 
-def test_standard_input_is_read_as_it_comes(products_db: Any, tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "a.jsonl", row("A"), row("B"))
-    with path.open() as file:
-        ended = ImportProcess(tmp_path, "-", stdin=file.fileno()).wait()
-    assert ended.status == 0
-    assert figure(ended.output, "created") == 2
+@pytest.fixture(scope="module")
+def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The import of two rows from standard input, which takes as much memory as any."""
+    folder = tmp_path_factory.mktemp("ordinary")
+    with jsonl(folder / "two.jsonl", row("ORDINARY-1"), row("ORDINARY-2")).open() as file:
+        return ImportProcess(folder, "-", stdin=file.fileno()).wait()
+
+
+def test_standard_input_is_read_as_it_comes(ordinary: Run) -> None:
+    assert ordinary.status == 0
+    assert figure(ordinary.output, "created") == 2
 
 
 def test_memory_does_not_grow_with_the_file(products_db: Any, tmp_path: Path) -> None:
@@ -223,44 +230,38 @@ def test_memory_does_not_grow_with_the_file(products_db: Any, tmp_path: Path) ->
         path = tmp_path / f"{count}.jsonl"
         with path.open("w") as file:
             for number in range(count):
-                file.write(rows_text(row(f"S{number:06}", description="wide " * 3900)))
+                file.write(rows_text(row(f"S{number:06}", description=f"{'wide' * 25} " * 195)))
         ended = ImportProcess(tmp_path, path, "--dry-run").wait()
         assert figure(ended.output, "created") == count
         path.unlink()
         return ended.peak_mib
 
-    small, large = peak_of(1000), peak_of(5000)  # 20 MB and 100 MB.
+    small, large = peak_of(600), peak_of(2000)  # 12 MB, which is more than a batch, and 40 MB.
     assert large < small + 16
 
 
-@pytest.fixture
-def ordinary_peak(products_db: Any, tmp_path: Path) -> float:
-    """The memory that the import of one row takes, in MiB."""
-    ended = ImportProcess(tmp_path, jsonl(tmp_path / "one.jsonl", row("A"))).wait()
-    assert ended.status == 0
-    return ended.peak_mib
-
-
-def test_half_a_gigabyte_of_zeros_takes_no_memory_and_one_line(ordinary_peak: float, tmp_path: Path) -> None:
+def test_a_file_of_nothing_but_zeros_takes_no_memory_and_one_line(
+    ordinary: Run, products_db: Any, tmp_path: Path
+) -> None:
     path = tmp_path / "nothing.jsonl"
     with path.open("wb") as file:
-        file.truncate(512 * MIB)
+        file.truncate(128 * MIB)
     ended = ImportProcess(tmp_path, path).wait()
     assert ended.status == 1
     assert "line 1: is longer than 1,048,576 bytes" in ended.output
     assert ended.errors.strip() == "CommandError: No row could be imported."
-    assert ended.peak_mib < ordinary_peak + 16
+    assert ended.peak_mib < ordinary.peak_mib + 16
 
 
-def test_a_line_that_never_ends_can_be_interrupted(ordinary_peak: float, tmp_path: Path) -> None:
+def test_a_line_that_never_ends_can_be_interrupted(ordinary: Run, products_db: Any, tmp_path: Path) -> None:
     with Path("/dev/zero").open("rb") as zeros:
-        run = ImportProcess(tmp_path, "-", "--format=jsonl", stdin=zeros.fileno())
-        wait_for(lambda: bytes_read_by(run.process.pid) > 256 * MIB)
-        run.process.send_signal(signal.SIGINT)
-        ended = run.wait()
+        process = ImportProcess(tmp_path, "-", "--format=jsonl", stdin=zeros.fileno())
+        wait_for(lambda: bytes_read_by(process.process.pid) > 128 * MIB)
+        process.process.send_signal(signal.SIGINT)
+        ended = process.wait()
     assert ended.status == 130
     assert "line 1: is longer than 1,048,576 bytes" in ended.output
-    assert ended.peak_mib < ordinary_peak + 16
+    assert ended.peak_mib < ordinary.peak_mib + 16
 
 
 def test_an_interrupt_before_the_first_line_is_one_line(

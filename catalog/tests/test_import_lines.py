@@ -71,9 +71,9 @@ def test_a_line_that_never_ends_is_reported_while_it_still_goes_on() -> None:
 
 
 @pytest.mark.parametrize("filling", [b"\0", b"\n", b"\r\n", b" "], ids=["zeros", "line feeds", "CRLF", "spaces"])
-def test_a_quarter_of_a_gigabyte_of_nothing_takes_no_memory(filling: bytes) -> None:
+def test_much_of_nothing_takes_no_memory(filling: bytes) -> None:
     chunk = filling * (CHUNK_BYTES // len(filling))
-    chunks = iter([chunk] * (256 * MIB // len(chunk)) + [b"\nlast"])
+    chunks = iter([chunk] * (64 * MIB // len(chunk)) + [b"\nlast"])
     tracemalloc.start()
     try:
         last = None
@@ -120,7 +120,7 @@ def test_gzip_of_several_members_is_read_to_the_end(tmp_path: Path) -> None:
     assert texts_of(path) == ["one", "two"]
 
 
-@pytest.mark.parametrize("count", [500, 5000, 200_000])
+@pytest.mark.parametrize("count", [500, 5000, 50_000])
 def test_half_a_gzip_gives_what_can_be_unpacked_and_then_says_where_it_ends(tmp_path: Path, count: int) -> None:
     data = b"".join(b'{"sku": "%d", "noise": "%d"}\n' % (number, number**9 % 10**9) for number in range(count))
     path = tmp_path / "half.gz"

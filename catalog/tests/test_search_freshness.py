@@ -149,7 +149,7 @@ def test_whatever_is_edited_a_page_that_changes_carries_a_tag_that_moves(product
     identifiers = store(*(draft(f"SKU-{number}", **some()) for number in range(12)))
     pages = [searching._tagged(request, find_curated_page(request)) for request in requests]
     changed = 0
-    for _ in range(40):
+    for _ in range(20):
         moved.clear()
         edit(chance.choice(identifiers), **{name: value for name, value in some().items() if chance.random() < 0.4})
         for number, request in enumerate(requests):
@@ -158,7 +158,7 @@ def test_whatever_is_edited_a_page_that_changes_carries_a_tag_that_moves(product
                 changed += 1
                 assert moved & set(pages[number].tags), f"{request} changed and would have stayed"
             pages[number] = page
-    assert changed > 100
+    assert changed > 50
 
 
 def test_words_share_a_bounded_number_of_tags() -> None:

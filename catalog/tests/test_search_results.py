@@ -177,7 +177,7 @@ def _counts(facets: Any, *, without: str) -> dict[tuple[str, str], int]:
     return counted | ({} if without == "in_stock" else {("in_stock", ""): facets["in_stock"]})
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), sort=st.sampled_from(list(Sort)), query=st.sampled_from(["", "mouse", "red mouse"]))
 def test_adding_a_filter_never_raises_a_count(products_db: Any, seed: int, sort: Sort, query: str) -> None:
     chance = random.Random(seed)

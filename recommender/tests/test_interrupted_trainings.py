@@ -17,7 +17,7 @@ from django.test import Client
 
 from catalog import mongo
 from catalog.errors import CatalogUnavailable
-from recommender import repository, training
+from recommender import lock, repository, training
 from recommender.artefacts import directory_of
 from recommender.lock import LockLost, TrainingLock
 from recommender.models import TrainingRunning
@@ -71,10 +71,16 @@ def test_a_rollback_after_a_killed_training_removes_its_remains(shop: dict[str, 
     assert not directory_of(dead).exists()
 
 
-def test_a_lock_is_renewed_for_as_long_as_the_training_lives(shop: dict[str, str]) -> None:
-    with TrainingLock("20260101-000000-000", lease_seconds=0.6):
-        deadline = time.monotonic() + 1.5
-        while time.monotonic() < deadline:
+def test_a_lock_is_renewed_for_as_long_as_the_training_lives(
+    shop: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_RENEW_SECONDS", 0.05)
+    with TrainingLock("20260101-000000-000"):
+        ends = set()
+        deadline = time.monotonic() + 60
+        while len(ends) < 4:
+            assert time.monotonic() < deadline, "it was not renewed"
+            ends |= {found["until"] for found in mongo.command_database()[LOCKS].find()}
             with pytest.raises(TrainingRunning):
                 repository.take_lock(owner="other", version="v", lease_seconds=1)
 
@@ -93,10 +99,10 @@ def test_a_killed_training_loses_its_lock_and_its_remains(shop: dict[str, str]) 
 
 
 def test_a_training_that_lost_its_lock_does_not_go_live(shop: dict[str, str]) -> None:
-    with TrainingLock("20260101-000000-000") as lock:
+    with TrainingLock("20260101-000000-000") as held:
         mongo.command_database()[LOCKS].update_one({}, {"$set": {"owner": "another"}})
         with pytest.raises(LockLost):
-            lock.confirm()
+            held.confirm()
 
 
 STOPPED = """
