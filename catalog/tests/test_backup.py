@@ -17,6 +17,7 @@ from catalog.backup import restoring
 from catalog.backup.archive import BackupError, read_documents, verify
 from catalog.backup.restoring import restore
 from catalog.backup.taking import prune, take_backup
+from catalog.tests.test_watching import wait_for
 
 ELSEWHERE = "speedscale_restored"
 COUNT = 300
@@ -58,7 +59,8 @@ def test_a_backup_restored_elsewhere_is_equal_with_validator_and_indexes(
     assert not [name for name in elsewhere.list_collection_names() if name.startswith("restoring.")]
 
 
-def test_what_is_written_meanwhile_is_not_in_it(shop: Any, tmp_path: Path) -> None:
+def test_what_is_written_meanwhile_is_not_in_it(products_db: Any, tmp_path: Path) -> None:
+    shop = products_db
     shop.aaa.drop()
     shop.zzz.drop()
     shop.aaa.insert_one({"_id": 0})
@@ -73,16 +75,22 @@ def test_what_is_written_meanwhile_is_not_in_it(shop: Any, tmp_path: Path) -> No
             shop.aaa.insert_one({"_id": number})
             number += 1
 
+    def wait_for_more(text: str) -> None:
+        # Said after each collection: before the next one is read, something is written to both.
+        before = shop.aaa.count_documents({})
+        wait_for(lambda: shop.aaa.count_documents({}) > before + 1, seconds=60)
+
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        path = taken(shop, tmp_path)
+        take_backup(shop, tmp_path, say=wait_for_more)
     finally:
         stopping.set()
         writer.join()
         written = shop.aaa.count_documents({})
         shop.aaa.drop()
         shop.zzz.drop()
+    (path,) = tmp_path.iterdir()
     counts = {one.name: one.documents for one in verify(path).collections}
     assert counts["zzz"] - counts["aaa"] in {0, 1}
     assert counts["aaa"] < written

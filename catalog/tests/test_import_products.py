@@ -242,9 +242,8 @@ def test_hostile_rows_are_rejected_and_their_neighbours_are_loaded(run: Any, pro
     output = run(path, "--report", report)
     count = len(HOSTILE_ROWS)
     rejected = [json.loads(line)["line"] for line in report.read_text().splitlines()]
-    assert dict(zip(rejected, HOSTILE_ROWS, strict=True)) == dict(
-        zip(range(2, 2 * count + 1, 2), HOSTILE_ROWS, strict=True)
-    )
+    names = dict(zip(range(2, 2 * count + 1, 2), HOSTILE_ROWS, strict=True))
+    assert [names.get(line, str(line)) for line in rejected] == list(HOSTILE_ROWS)
     assert figures(output) == [2 * count + 1, count + 1, 0, 0, count]
     assert "\nline 2" in output
     assert skus(products_db) == {"AFTER nothing", *(f"AFTER {name}" for name in HOSTILE_ROWS)}
