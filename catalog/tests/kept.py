@@ -12,10 +12,11 @@ from catalog.curations import CURATIONS, forget_known
 from catalog.derived import CATALOG_STATE
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.staff_log import STAFF_CHANGES
-from catalog.vocabulary.store import SEARCH_COLLECTIONS, lexicon
+from catalog.vocabulary.store import SEARCH_COLLECTIONS, SYNONYMS, lexicon
 
-_DECIDED = (CURATIONS, STAFF_CHANGES)
-_KEPT = (PRODUCTS, CATEGORIES, CATALOG_STATE, *SEARCH_COLLECTIONS)
+_DECIDED = (CURATIONS, STAFF_CHANGES, SYNONYMS)
+"""What staff decides: a few documents, which are put back where a test has changed them."""
+_KEPT = (PRODUCTS, CATEGORIES, CATALOG_STATE, CURATIONS, STAFF_CHANGES, *SEARCH_COLLECTIONS)
 
 
 class KeptCatalogue:
@@ -24,20 +25,29 @@ class KeptCatalogue:
     def __init__(self, fill: Callable[[Any], None]) -> None:
         self._fill = fill
         self._filled: dict[str, str] | None = None
+        self._decided: dict[str, list[dict[str, Any]]] = {}
 
     def database(self, request: pytest.FixtureRequest) -> Any:
-        """Return the database, filled, without decisions of staff and without anything known of it in memory."""
+        """Return the database as it was filled; nothing that this process knew of it is left."""
         database = mongo.command_database()
-        if self._filled is not None:
-            for name in _DECIDED:
-                database[name].delete_many({})
-        if self._filled is None or _hashes(database) != self._filled:
+        if self._filled is None or not self._put_back(database, self._filled):
             database = request.getfixturevalue("products_db")
             self._fill(database)
             self._filled = _hashes(database)
+            self._decided = {name: list(database[name].find()) for name in _DECIDED}
         lexicon.forget()
         forget_known()
         return database
+
+    def _put_back(self, database: Any, filled: dict[str, str]) -> bool:
+        """Undo what staff has decided since, and return whether all is as it was filled."""
+        found = _hashes(database)
+        for name in _DECIDED:
+            if found.get(name) != filled.get(name):
+                database[name].delete_many({})
+                if self._decided[name]:
+                    database[name].insert_many(self._decided[name])
+        return _hashes(database) == filled
 
 
 def kept_catalogue(fill: Callable[[Any], None]) -> Any:

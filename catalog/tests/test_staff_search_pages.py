@@ -20,6 +20,7 @@ from catalog.errors import NotAcknowledged
 from catalog.search.request import SearchRequest
 from catalog.services.trending import counted_searches, record_choice, record_search
 from catalog.tests.factories import draft, store
+from catalog.tests.kept import kept_catalogue
 from catalog.tests.test_watching import wait_for
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.synonym_sets import create_synonyms, list_synonyms
@@ -56,16 +57,17 @@ def staff(client: Client) -> Client:
     return client
 
 
-@pytest.fixture
-def shop(products_db: Any) -> Any:
+def fill(database: Any) -> None:
     store(
         *(draft(f"M{number}", name=f"Wireless Mouse {number}", popularity=50 - number) for number in range(12)),
         draft("PAD", name="Desk Pad", product_type="Pad", category_path=("Office", "Pads")),
     )
-    build_vocabulary(products_db)
-    products_db[SYNONYMS].delete_many({})
+    build_vocabulary(database)
+    database[SYNONYMS].delete_many({})
     create_synonyms(phrases=["laptop", "notebook"], one_way=False, by="first")
-    return products_db
+
+
+shop = kept_catalogue(fill)
 
 
 def id_of(sku: str) -> str:
