@@ -13,7 +13,7 @@ from catalog.services.products import popular_products, read_product, top_catego
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
 
-COPIES = 50
+COPIES = 20
 
 
 def memory_of(payload: bytes) -> float:

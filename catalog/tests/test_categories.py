@@ -98,10 +98,10 @@ def test_an_empty_catalogue_has_no_categories(products_db: Database) -> None:
     assert counts(products_db) == {}
 
 
-def test_thousands_of_categories_are_written_and_removed(products_db: Database) -> None:
-    store(products_db, *((f"Top {number % 7}", f"Leaf {number}") for number in range(2500)))
-    assert refresh_categories(products_db) == 2507
-    assert len(counts(products_db)) == 2507
+def test_more_categories_than_are_written_at_once_are_written_and_removed(products_db: Database) -> None:
+    store(products_db, *((f"Top {number % 7}", f"Leaf {number}") for number in range(1100)))
+    assert refresh_categories(products_db) == 1107
+    assert len(counts(products_db)) == 1107
     products_db[PRODUCTS].delete_many({"category": {"$ne": "Leaf 0"}})
     assert refresh_categories(products_db) == 2
     assert counts(products_db) == {"top-0": 1, "top-0/leaf-0": 1}
