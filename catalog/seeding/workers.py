@@ -36,6 +36,7 @@ class SeedPlan:
         count: products 1 to ``count`` shall exist.
         look_first: whether products may be there already.
         batch: how many products are made and stored at once.
+        answer_ms: how long worker processes wait for the server to answer.
     """
 
     uri: str
@@ -44,6 +45,7 @@ class SeedPlan:
     count: int
     look_first: bool
     batch: int = BATCH
+    answer_ms: int = 5000
 
     def batches(self, worker: int, workers: int) -> Iterator[range]:
         """Yield the numbers of the products that ``worker`` of ``workers`` looks after, batch by batch."""
@@ -85,7 +87,7 @@ def _work(plan: SeedPlan, worker: int, workers: int, parent: Connection) -> None
     generator = ProductGenerator(plan.seed)
     try:
         client: MongoClient[dict[str, Any]] = MongoClient(
-            plan.uri, appname="speedscale-seed", serverSelectionTimeoutMS=5000
+            plan.uri, appname="speedscale-seed", serverSelectionTimeoutMS=plan.answer_ms
         )
         with client:
             collection = client[plan.database][PRODUCTS]

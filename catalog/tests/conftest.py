@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management.commands import flush
+from django.core.management.sql import sql_flush
 
 _STORED_BY_MIGRATIONS = frozenset({"django_content_type", "auth_permission"})
 
@@ -17,10 +18,9 @@ def permissions_stay() -> Iterator[None]:
 
     Where MongoDB has no transactions for Django, a test's accounts are removed by its command ``flush``.
     """
-    tables_of = flush.sql_flush
 
     def tables(*arguments: Any, **options: Any) -> list[str]:
-        return [name for name in tables_of(*arguments, **options) if name not in _STORED_BY_MIGRATIONS]
+        return [name for name in sql_flush(*arguments, **options) if name not in _STORED_BY_MIGRATIONS]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "sql_flush", tables)

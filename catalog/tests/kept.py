@@ -12,7 +12,8 @@ from catalog.curations import CURATIONS, forget_known
 from catalog.derived import CATALOG_STATE
 from catalog.indexes import CATEGORIES, PRODUCTS
 from catalog.staff_log import STAFF_CHANGES
-from catalog.vocabulary.store import SEARCH_COLLECTIONS, SYNONYMS, lexicon
+from catalog.vocabulary.store import SEARCH_COLLECTIONS, lexicon
+from catalog.vocabulary.synonyms import SYNONYMS
 
 _DECIDED = (CURATIONS, STAFF_CHANGES, SYNONYMS)
 """What staff decides: a few documents, which are put back where a test has changed them."""

@@ -233,7 +233,7 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
 
 
 def test_a_worker_reports_a_server_that_is_not_there() -> None:
-    plan = SeedPlan(uri="mongodb://127.0.0.1:9/", database="x", seed=1, count=10, look_first=True)
+    plan = SeedPlan(uri="mongodb://127.0.0.1:9/", database="x", seed=1, count=10, look_first=True, answer_ms=300)
     with pytest.raises(SeedFailed, match=r"127\.0\.0\.1:9"):
         run_workers(plan, workers=1, on_result=lambda _: None)
 

@@ -158,7 +158,7 @@ def test_a_server_that_dies_in_the_middle_is_one_line_and_the_next_run_completes
 
         server = MongodServer(tmp_path / "mongodb", port=server.port, cache_mb=256)
         with MongoClient[dict[str, Any]](server.uri) as client:
-            report = seed_catalogue(database=client["shop"], uri=server.uri, count=COUNT, processes=2)
+            report = seed_catalogue(database=client["shop"], uri=server.uri, count=COUNT, processes=processes)
             assert report.created + report.present == COUNT
             assert report.created > 0
             assert state(client["shop"]) == expected_state(COUNT)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_a_lock_is_renewed_for_as_long_as_the_training_lives(
 ) -> None:
     monkeypatch.setattr(lock, "_RENEW_SECONDS", 0.05)
     with TrainingLock("20260101-000000-000"):
-        ends = set()
+        ends: set[datetime] = set()
         deadline = time.monotonic() + 60
         while len(ends) < 4:
             assert time.monotonic() < deadline, "it was not renewed"
