@@ -16,9 +16,8 @@ from playwright.sync_api import Browser
 
 from speedscale.browser import BrowserMissing, headless_chromium
 from speedscale.embedded.redis import RedisServer
-from speedscale.tests.browser.site import EDITOR_PASSWORD, Site, collect_static, running_site, seed
-from speedscale.tests.browser.visitor import Visitor
-from speedscale.tests.commands import manage
+from speedscale.tests.browser.site import Site, collect_static, hire, running_site, seed
+from speedscale.tests.browser.visitor import Visitor, cookies_of
 
 SEEDED = 2000
 _TIMEOUT_MS = 10_000
@@ -51,10 +50,10 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def catalogue_db(data_dir: Path) -> str:
+def catalogue_db() -> str:
     """The name of a database with seeded products, apart from the one that other tests empty."""
     name = f"{settings.MONGO_DB}_browser"
-    seed(data_dir, count=SEEDED, mongo_uri=settings.MONGO_URI, mongo_db=name)
+    seed(count=SEEDED, mongo_uri=settings.MONGO_URI, mongo_db=name)
     return name
 
 
@@ -74,22 +73,30 @@ def site(data_dir: Path, catalogue_db: str, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="package")
 def staffed_site(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site whose products may be changed, with an account named editor."""
+    """A site whose products may be changed, with an account named editor and a model of similar products."""
     directory = tmp_path_factory.mktemp("staffed-site")
     database = f"{settings.MONGO_DB}_staffed"
-    seed(data_dir, count=400, mongo_uri=settings.MONGO_URI, mongo_db=database)
+    seed(count=400, mongo_uri=settings.MONGO_URI, mongo_db=database)
     redis_server = RedisServer(directory / "redis")
     try:
         with running_site(
             data_dir, directory / "gunicorn.log", MONGO_DB=database, REDIS_URL=redis_server.url
         ) as running:
-            account = {"DJANGO_SUPERUSER_PASSWORD": EDITOR_PASSWORD, "DJANGO_SUPERUSER_USERNAME": "editor"}
-            for command in (("migrate",), ("createsuperuser", "--noinput", "--email", "editor@shop.example")):
-                done = manage(*command, **running.environment, **account)
-                assert done.returncode == 0, done.stderr
+            hire(running, "editor", migrate=True, train=True)
             yield running
     finally:
         redis_server.stop()
+
+
+@pytest.fixture(scope="package")
+def editor_state(chromium: Browser, staffed_site: Site) -> Any:
+    """The cookies of the editor, who signs in once."""
+    return cookies_of(chromium, staffed_site, "editor", "/staff/products/")
+
+
+@pytest.fixture
+def editor(arrive: Callable[..., Visitor], staffed_site: Site, editor_state: Any) -> Visitor:
+    return arrive(staffed_site, storage_state=editor_state)
 
 
 @pytest.fixture

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
+from pymongo import MongoClient
 
+from catalog.seeding.catalogue import seed_catalogue
 from speedscale.embedded.ports import free_port
 from speedscale.running.web import WebServer
 from speedscale.tests.commands import environment, manage
 
-EDITOR_PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,32 @@ def collect_static(data_dir: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def seed(data_dir: Path, *, count: int, mongo_uri: str, mongo_db: str) -> None:
-    """Create products by the project's own command."""
-    done = manage("seed", "--count", str(count), **_settings(data_dir, MONGO_URI=mongo_uri, MONGO_DB=mongo_db))
+def seed(*, count: int, mongo_uri: str, mongo_db: str) -> None:
+    """Create products as the project's own command does."""
+    client: MongoClient[dict[str, Any]] = MongoClient(mongo_uri, tz_aware=True)
+    try:
+        seed_catalogue(database=client[mongo_db], uri=mongo_uri, count=count)
+    finally:
+        client.close()
+
+
+def hire(site: Site, name: str, *, migrate: bool = False, train: bool = False) -> None:
+    """Create an account for a member of staff, whose password is :data:`PASSWORD`.
+
+    Args:
+        site: whose account it is.
+        name: of the account.
+        migrate: create the database of accounts first.
+        train: train the model of similar products as well, which saves it a process of its own.
+    """
+    steps = ["from django.core.management import call_command as call"]
+    if migrate:
+        steps.append("call('migrate', verbosity=0)")
+    steps.append(f"call('createsuperuser', interactive=False, username={name!r}, email='{name}@shop.example')")
+    if train:
+        steps.append("call('train_recommender', force=True, verbosity=0)")
+    account = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    done = manage("shell", "-v", "0", "-c", "; ".join(steps), **site.environment, **account)
     assert done.returncode == 0, done.stderr
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from playwright.sync_api import expect
 
 from speedscale.tests.browser.site import Site
 from speedscale.tests.browser.visitor import Visitor
+from speedscale.tests.waiting import wait_for
+
+# The dashboard refreshes every 1.5 seconds; on a busy machine a few of them are late.
+_BUSY_MS = 30_000
 
 
 def test_searching_twice_lights_the_way_of_a_miss_and_then_of_a_hit(
@@ -19,17 +22,19 @@ def test_searching_twice_lights_the_way_of_a_miss_and_then_of_a_hit(
     for answered, words in (("MongoDB", "answered"), ("Process memory|Redis", "answered")):
         visitor.page.request.get(f"{site.url}/api/search?query=lit+on+the+topology")
         request = watcher.locator(".way__request")
-        expect(request).to_contain_text("lit", timeout=4000)
+        expect(request).to_contain_text("lit", timeout=_BUSY_MS)
         lit = watcher.locator(".way__station--answered")
-        expect(lit).to_contain_text(re.compile(answered), timeout=4000)
+        expect(lit).to_contain_text(re.compile(answered), timeout=_BUSY_MS)
         expect(lit).to_contain_text(words)
 
 
 def test_a_bar_leads_to_the_waterfall_of_its_request_and_mongodb_explains_its_plan(visitor: Visitor) -> None:
     visitor.open("/search?q=waterfall+keyboard")
-    page = visitor.open("/dashboard/history/?outcome=miss")
-    expect(page.locator(".data--requests")).to_contain_text("waterfall", timeout=100)
-    page.locator(".data--requests a", has_text="waterfall").first.click()
+    link = visitor.page.locator(".data--requests a", has_text="waterfall").first
+    # Requests are written to the log a moment after they were answered.
+    wait_for(lambda: visitor.open("/dashboard/history/?outcome=miss") and link.count())
+    page = visitor.page
+    link.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("waterfall+keyboard")
     expect(page.locator(".data--waterfall")).to_contain_text("MongoDB find products")
     expect(page.locator(".banner--note")).to_contain_text("A hit would have saved about")
@@ -63,7 +68,7 @@ def test_the_inspector_shows_a_search_and_its_time_running_down(visitor: Visitor
     dash = page.locator(".ring__left")
     before = float((dash.get_attribute("stroke-dasharray") or "").split()[0])
     expect(figure).to_be_visible()
-    expect(dash).not_to_have_attribute("stroke-dasharray", re.compile(rf"^{before:.1f} "), timeout=8000)
+    expect(dash).not_to_have_attribute("stroke-dasharray", re.compile(rf"^{before:.1f} "), timeout=_BUSY_MS)
     assert float((dash.get_attribute("stroke-dasharray") or "").split()[0]) < before
     expect(page.locator(".payload")).to_contain_text('"data"')
 
@@ -85,12 +90,14 @@ def test_nothing_moves_while_the_dashboard_refreshes(arrive: Callable[..., Visit
     watchers = [arrive(site, viewport={"width": width, "height": 900}) for width in (390, 820, 1440)]
     pages = [watcher.open("/dashboard/") for watcher in watchers]
     shopper = arrive(site)
-    for number in range(3):
-        with ExitStack() as refreshed:
-            for page in pages:
-                refreshed.enter_context(page.expect_response(re.compile(r"/dashboard/\?window=")))
-            shopper.open(f"/search?q=refresh+{number}")
-    assert [watcher.layout_shift for watcher in watchers] == [0, 0, 0]
+    for number in range(2):
+        shopper.open(f"/search?q=refresh+{number}")
+        for page in pages:
+            shown = page.locator(".data--requests", has_text=f"refresh {number}")
+            expect(shown).to_be_attached(timeout=_BUSY_MS)
+            # What a refresh has moved is known after the next frame.
+            page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    assert [watcher.shifts for watcher in watchers] == [[], [], []]
 
 
 def test_everything_is_there_without_javascript(arrive: Callable[..., Visitor], site: Site) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,15 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, expect
 
+from speedscale.embedded.state import read_endpoints
 from speedscale.lab.runs import Pair, Plan, Run
-from speedscale.tests.browser.site import Site
-from speedscale.tests.browser.test_access import violations
-from speedscale.tests.browser.visitor import Visitor
+from speedscale.tests.browser.site import Site, hire, seed
+from speedscale.tests.browser.test_access import SHOWN, shown, violations
+from speedscale.tests.browser.visitor import Visitor, cookies_of
 from speedscale.tests.commands import manage
 from speedscale.tests.running import Run as Up
 
 pytestmark = pytest.mark.timeout(240)
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +35,10 @@ def development(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     run = Up(directory, "--no-seed", WEB_CONCURRENCY="2", RATE_LIMIT_SEARCH="")
     try:
         run.wait_until_ready()
-        account = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD, "DJANGO_SUPERUSER_USERNAME": "operator"}
-        with ThreadPoolExecutor() as pool:
-            commands = (("seed", "--count", "300"), ("createsuperuser", "--noinput", "--email", "o@shop.example"))
-            for done in pool.map(lambda command: manage(*command, **run.variables, **account), commands):
-                assert done.returncode == 0, done.stderr
-        yield Site(url=run.url.rstrip("/"), environment=run.variables)
+        site = Site(url=run.url.rstrip("/"), environment=run.variables)
+        seed(count=300, mongo_uri=read_endpoints(directory).mongo_uri, mongo_db="speedscale")
+        hire(site, "operator")
+        yield site
     finally:
         run.close()
 
@@ -49,16 +46,7 @@ def development(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def signed_in(chromium: Browser, development: Site) -> Any:
     """The cookies of the operator, who signs in once."""
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(f"{development.url}/accounts/login/?next=/dashboard/lab/")
-    page.get_by_label("Name").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("heading", name="Lab", level=1)).to_be_visible()
-    cookies = context.storage_state()
-    context.close()
-    return cookies
+    return cookies_of(chromium, development, "operator", "/accounts/login/?next=/dashboard/lab/")
 
 
 @pytest.fixture
@@ -96,11 +84,12 @@ def test_who_stopped_mongodb_can_start_it_again(operator: Visitor) -> None:
     expect(page.locator(".effects__facts")).to_contain_text(re.compile(r"MongoDB\s*up"), timeout=15_000)
 
 
-def test_five_hundred_queries_are_replayed_and_their_interval_is_read(
-    arrive: Callable[..., Visitor], operator: Visitor, development: Site
+@pytest.mark.parametrize("count", [150, pytest.param(500, marks=pytest.mark.drill)])
+def test_queries_are_replayed_and_their_interval_is_read(
+    arrive: Callable[..., Visitor], operator: Visitor, development: Site, count: int
 ) -> None:
     page = operator.open("/dashboard/lab/")
-    page.get_by_label("How many").fill("500")
+    page.get_by_label("How many").fill(str(count))
     # Slow enough for a busy machine: beyond what it serves, the figures tell of waiting.
     page.get_by_label("Pairs a second").fill("20")
     page.get_by_role("button", name="Start").click()
@@ -110,7 +99,7 @@ def test_five_hundred_queries_are_replayed_and_their_interval_is_read(
     low, high = (float(part) for part in text.split(" to "))
     ratio = float(page.locator(".ratio-block__figure").inner_text().rstrip("×"))
     assert 1 < low <= ratio <= high
-    expect(page.locator(".panel__note").first).to_contain_text("500 of 500 pairs")
+    expect(page.locator(".panel__note").first).to_contain_text(f"{count} of {count} pairs")
     expect(page.locator("dl.facts")).to_contain_text(re.compile("Hash of the log[0-9a-f]{16}"))
     stranger = arrive(development).open(page.url.removeprefix(development.url))
     expect(stranger.locator(".ratio-block__figure")).to_have_text(f"{ratio:.1f}×")
@@ -137,11 +126,12 @@ def test_the_switchboard_is_for_staff(arrive: Callable[..., Visitor], developmen
     expect(page).to_have_url(re.compile("/accounts/login/"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_in_the_lab(operator: Visitor, theme: str) -> None:
-    operator.page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+def test_axe_finds_nothing_in_the_lab(operator: Visitor) -> None:
+    operator.page.emulate_media(reduced_motion="reduce")
     for path in ("/dashboard/lab/", "/dashboard/lab/switchboard/", "/dashboard/lab/lessons/hit/2/"):
-        assert violations(operator.open(path)) == [], path
+        page = operator.open(path)
+        for theme, width in SHOWN:
+            assert violations(shown(page, theme, width)) == [], (path, theme)
 
 
 def test_two_runs_beside_each_other_fit_a_phone(arrive: Callable[..., Visitor], development: Site) -> None:

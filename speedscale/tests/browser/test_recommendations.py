@@ -9,25 +9,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from speedscale.tests.browser.site import Site
-from speedscale.tests.browser.test_staff import save, signed_in
+from speedscale.tests.browser.test_staff import save
 from speedscale.tests.browser.visitor import Visitor
-from speedscale.tests.commands import manage
-
-
-@pytest.fixture(scope="module", autouse=True)
-def model(staffed_site: Site) -> None:
-    done = manage("train_recommender", "--force", **staffed_site.environment)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
 def shopper(arrive: Callable[..., Visitor], staffed_site: Site) -> Visitor:
     return arrive(staffed_site)
-
-
-@pytest.fixture
-def editor(arrive: Callable[..., Visitor], staffed_site: Site) -> Visitor:
-    return signed_in(arrive(staffed_site))
 
 
 def look_at_similar(visitor: Visitor, path: str) -> Page:

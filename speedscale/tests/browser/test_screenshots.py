@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from django.core.management import CommandError, call_command
+
 from speedscale.embedded.ports import free_port
 from speedscale.tests.commands import manage
 
@@ -19,9 +22,10 @@ def test_a_site_that_does_not_answer_is_one_clear_line(data_dir: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_chromium_the_package_to_install_is_named(data_dir: Path, tmp_path: Path) -> None:
-    done = manage("screenshots", "--output", str(tmp_path), DATA_DIR=str(data_dir), PATH=str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr.strip() == (
-        "CommandError: Chromium was not found: install Debian's package (apt-get install chromium-headless-shell)."
+def test_without_chromium_the_package_to_install_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError) as refusal:
+        call_command("screenshots", output=tmp_path)
+    assert str(refusal.value) == (
+        "Chromium was not found: install Debian's package (apt-get install chromium-headless-shell)."
     )

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from speedscale.tests.browser.site import EDITOR_PASSWORD, Site
-from speedscale.tests.browser.test_access import violations
-from speedscale.tests.browser.visitor import Visitor
-
-
-@pytest.fixture
-def editor(arrive: Callable[..., Visitor], staffed_site: Site) -> Visitor:
-    return signed_in(arrive(staffed_site))
+from speedscale.tests.browser.site import Site
+from speedscale.tests.browser.test_access import SHOWN, shown, violations
+from speedscale.tests.browser.visitor import Visitor, sign_in
 
 
 def signed_in(visitor: Visitor) -> Visitor:
     page = visitor.open("/staff/products/")
-    page.get_by_label("Name").fill("editor")
-    page.get_by_label("Password").fill(EDITOR_PASSWORD)
-    page.get_by_label("Password").press("Enter")
+    sign_in(page, "editor")
     expect(page.get_by_role("heading", name="Products", level=1)).to_be_visible()
     return visitor
 
@@ -95,8 +88,10 @@ def test_a_product_out_of_the_shop_is_gone_and_comes_back(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_details_are_added_and_removed(arrive: Callable[..., Visitor], staffed_site: Site, javascript: bool) -> None:
-    visitor = signed_in(arrive(staffed_site, java_script_enabled=javascript))
+def test_details_are_added_and_removed(
+    arrive: Callable[..., Visitor], staffed_site: Site, editor_state: Any, javascript: bool
+) -> None:
+    visitor = arrive(staffed_site, storage_state=editor_state, java_script_enabled=javascript)
     page = visitor.open("/staff/products/?q=mouse")
     page.locator(".staff-table a").first.click()
     rows = page.get_by_label(re.compile("^Name of detail"))
@@ -125,9 +120,9 @@ def test_the_picture_follows_the_type(editor: Visitor) -> None:
 
 
 def test_of_two_editors_the_slower_one_chooses(
-    editor: Visitor, arrive: Callable[..., Visitor], staffed_site: Site
+    editor: Visitor, arrive: Callable[..., Visitor], staffed_site: Site, editor_state: Any
 ) -> None:
-    other = signed_in(arrive(staffed_site))
+    other = arrive(staffed_site, storage_state=editor_state)
     editor.open("/staff/products/?q=monitor").locator(".staff-table a").first.click()
     other.open(editor.page.url.removeprefix(other.origin))
     editor.page.get_by_label("Price").fill("111.11")
@@ -155,18 +150,20 @@ def test_mistakes_are_told_where_they_are_and_the_keyboard_gets_there(editor: Vi
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_axe_finds_nothing_and_nothing_overflows(
-    arrive: Callable[..., Visitor], staffed_site: Site, theme: Literal["light", "dark"], width: int
-) -> None:
-    options: dict[str, Any] = {"viewport": {"width": width, "height": 800}, "color_scheme": theme}
-    visitor = arrive(staffed_site, reduced_motion="reduce", **options)
-    pages = {"/accounts/login/": violations(visitor.open("/accounts/login/"))}
+def test_axe_finds_nothing_and_nothing_overflows(arrive: Callable[..., Visitor], staffed_site: Site) -> None:
+    visitor = arrive(staffed_site, reduced_motion="reduce")
+    found = {}
+
+    def look_at(path: str) -> None:
+        visitor.open(path)
+        for theme, width in SHOWN:
+            found[path, theme] = violations(shown(visitor.page, theme, width))
+            wider = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wider <= 0, (path, width)
+
+    look_at("/accounts/login/")
     page = signed_in(visitor).page
     product = page.locator(".staff-table a").first.get_attribute("href") or ""
     for path in ("/staff/products/?q=mouse", "/staff/products/new/", product, f"{product}status/"):
-        pages[path] = violations(visitor.open(path))
-        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wider <= 0, path
-    assert pages == {path: [] for path in pages}
+        look_at(path)
+    assert {place: complaints for place, complaints in found.items() if complaints} == {}

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
+
+from speedscale.tests.browser.site import PASSWORD, Site
 
 # What htmx says of a request that ends because its page is left; other failures have a message of their own besides.
 _LEFT_MESSAGES = ("htmx:sendAbort", "htmx:afterRequest")
 _STATUS_MESSAGES = ("Failed to load resource: the server responded with a status of", "Response Status Error Code")
 _SHIFTS = """
 window.layoutShift = 0;
+window.layoutShifts = [];
 new PerformanceObserver(list => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
+    window.layoutShift += entry.value;
+    for (const {node, previousRect: was, currentRect: is} of entry.sources)
+      window.layoutShifts.push(`${node?.className || node?.nodeName} from ${was.x},${was.y} to ${is.x},${is.y}`);
+  }
 }).observe({type: "layout-shift", buffered: true});
 """
 
@@ -80,6 +89,11 @@ class Visitor:
         """How much the page has moved under its reader so far (CLS)."""
         return float(self.page.evaluate("window.layoutShift"))
 
+    @property
+    def shifts(self) -> list[str]:
+        """What has moved under the page's reader so far, and where to."""
+        return [str(shift) for shift in self.page.evaluate("window.layoutShifts")]
+
     def _hear(self, message: ConsoleMessage) -> None:
         # A 404 is the page's business; what the browser itself objects to is ours.
         expected = message.text.startswith((*_LEFT_MESSAGES, *_STATUS_MESSAGES))
@@ -93,3 +107,22 @@ class Visitor:
 
     def _see_response(self, response: Response) -> None:
         self.statuses[response.url.removeprefix(self.origin)] = response.status
+
+
+def sign_in(page: Page, name: str) -> None:
+    """Sign in by the form that ``page`` shows, and wait until that is done."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").press("Enter")
+    expect(page).not_to_have_url(re.compile("/accounts/login/"))
+
+
+def cookies_of(browser: Browser, site: Site, name: str, path: str) -> Any:
+    """Sign in on the way to ``path``, and return what a context has to begin with to be signed in as well."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(site.url + path)
+    sign_in(page, name)
+    state = context.storage_state()
+    context.close()
+    return state
