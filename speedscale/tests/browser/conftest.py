@@ -16,8 +16,9 @@ from playwright.sync_api import Browser
 
 from speedscale.browser import BrowserMissing, headless_chromium
 from speedscale.embedded.redis import RedisServer
-from speedscale.tests.browser.site import Site, collect_static, hire, running_site, seed
+from speedscale.tests.browser.site import Site, hire, running_site, seed
 from speedscale.tests.browser.visitor import Visitor, cookies_of
+from speedscale.tests.statics import give_static_files
 
 SEEDED = 2000
 _TIMEOUT_MS = 10_000
@@ -28,8 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            # One worker runs them all, so that there is one browser and one site.
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="package")
@@ -45,7 +44,7 @@ def chromium() -> Iterator[Browser]:
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with the static files of production in it."""
     directory = tmp_path_factory.mktemp("browser-data")
-    collect_static(directory)
+    give_static_files(directory)
     return directory
 
 

@@ -28,13 +28,6 @@ class Site:
     environment: dict[str, str]
 
 
-def collect_static(data_dir: Path) -> None:
-    """Collect the static files for all sites that are given ``data_dir``, as ``up`` does."""
-    collect = "from django.conf import settings; from speedscale.running.staticfiles import collect_static as collect"
-    done = manage("shell", "-v", "0", "-c", f"{collect}; collect(settings.DATA_DIR)", **_settings(data_dir))
-    assert done.returncode == 0, done.stderr
-
-
 def seed(*, count: int, mongo_uri: str, mongo_db: str) -> None:
     """Create products as the project's own command does."""
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_uri, tz_aware=True)
@@ -69,7 +62,7 @@ def running_site(data_dir: Path, log: Path, **variables: str) -> Iterator[Site]:
     """Serve the project on a port of its own until the block ends.
 
     Args:
-        data_dir: where :func:`collect_static` has put the static files.
+        data_dir: where :func:`~speedscale.tests.statics.give_static_files` has put the static files.
         log: what gunicorn writes to.
         variables: ``MONGO_URI``, ``MONGO_DB``, ``REDIS_URL`` and any other setting.
     """
