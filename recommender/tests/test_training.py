@@ -201,13 +201,14 @@ def test_products_without_words_cannot_be_learned_from(models_db: Any) -> None:
     assert trained.manifest.products == 3, "their category is a word to the model, if a poor one"
 
 
-def test_thousands_of_identical_products_are_one_to_the_model(client: Client, models_db: Any) -> None:
-    ids = store(*(draft(f"SAME-{number}") for number in range(3_000)))
+@pytest.mark.parametrize("count", [3_000, pytest.param(10_000, marks=pytest.mark.drill)])
+def test_thousands_of_identical_products_are_one_to_the_model(client: Client, models_db: Any, count: int) -> None:
+    ids = store(*(draft(f"SAME-{number}") for number in range(count)))
     others = store(*(keyboard(number) for number in range(9)))
     trained = train_now()
-    assert trained.manifest.products == 3_009
+    assert trained.manifest.products == count + 9
     assert trained.manifest.parameters["rows"] == 10
-    for identifier in (ids[0], ids[2_999]):
+    for identifier in (ids[0], ids[-1]):
         found = [row["_id"] for row in client.get(f"/api/products/{identifier}/similar").json()["data"]]
         assert len(set(found) & set(ids)) == 1, "one twin, not twelve"
         assert identifier not in found
