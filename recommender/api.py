@@ -11,9 +11,10 @@ from rest_framework.views import APIView
 from catalog.api import schema
 from catalog.api.envelope import envelope
 from catalog.errors import InvalidParameter
-from recommender.services import MAX_SIMILAR, similar_products
+from recommender.caching import LONG, SHORT
+from recommender.services import similar_products
 
-_LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_SIMILAR, "default": 12})
+_LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": LONG, "default": SHORT})
 
 
 class SimilarAnswerSerializer(schema.SimilarEnvelopeSerializer):
@@ -33,7 +34,7 @@ class SimilarView(APIView):
         responses={200: SimilarAnswerSerializer, **schema.problems(400, 404, 503)},
     )
     def get(self, request: Request, product_id: str) -> Response:
-        limit = _limit(request.query_params.get("limit", "12"))
+        limit = _limit(request.query_params.get("limit", str(SHORT)))
         similar = similar_products(product_id=product_id, limit=limit)
         return Response(
             envelope(
@@ -47,6 +48,6 @@ class SimilarView(APIView):
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_SIMILAR):
-        raise InvalidParameter("limit", f"Give a whole number from 1 to {MAX_SIMILAR}.")
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= LONG):
+        raise InvalidParameter("limit", f"Give a whole number from 1 to {LONG}.")
     return int(text)

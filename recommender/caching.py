@@ -14,6 +14,8 @@ from recommender import repository
 
 ACTIVE_KEY = "similar:model"
 NO_MODEL = "none"
+SHORT, LONG = 12, 20
+"""Products in a list: what a page shows, and the most that the API gives. Most lists are never asked for the rest."""
 _last_known = [NO_MODEL]
 """The version that this process saw last, for when neither a cache nor MongoDB can tell."""
 
@@ -45,18 +47,18 @@ def forget_active_version() -> None:
 def forget_lists(*, product_ids: Sequence[str], **_: Any) -> None:
     """Forget the lists of these products; lists that show them turn stale by the tags of their categories."""
     version = active_version()
-    invalidate(*(list_key(version, product_id) for product_id in product_ids))
+    invalidate(*(list_key(version, product_id, size) for product_id in product_ids for size in (SHORT, LONG)))
 
 
-def list_key(version: str, product_id: str) -> str:
+def list_key(version: str, product_id: str, size: int) -> str:
     """Return the key of a product's list; the version is part of it, so a swap of models needs no invalidation."""
-    return f"similar:{version}:{product_id}"
+    return f"similar:{version}:{product_id}" + (":long" if size == LONG else "")
 
 
-def cached_list(version: str, product_id: str, loader: Callable[[], Any]) -> Cached:
+def cached_list(version: str, product_id: str, size: int, loader: Callable[[], Any]) -> Cached:
     """Return the cached list of a product under a model; its ``origin`` says who made it."""
     try:
-        answer = get_or_load(list_key(version, product_id), "similar", loader, origin="ML_ENGINE")
+        answer = get_or_load(list_key(version, product_id, size), "similar", loader, origin="ML_ENGINE")
     except Absent:
         raise ProductNotFound(product_id[:40]) from None
     source = answer.outcome.source(answer.value["origin"])

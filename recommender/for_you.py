@@ -9,7 +9,7 @@ from typing import cast
 from catalog.errors import ProductNotFound
 from catalog.representation import ProductJSON
 from catalog.services.products import read_product
-from recommender.services import MAX_SIMILAR, SimilarJSON, similar_products
+from recommender.services import SimilarJSON, similar_products
 
 _BLENDED = 5
 """Products looked at that count; earlier ones say little about now."""
@@ -40,7 +40,7 @@ def blend_for_visitor(*, product_ids: Sequence[str], limit: int = 10) -> ForYou:
     for place, product_id in enumerate(product_ids[:_BLENDED]):
         try:
             name = cast(ProductJSON, read_product(product_id=product_id).value)["name"]
-            rows = similar_products(product_id=product_id, limit=MAX_SIMILAR).rows
+            rows = similar_products(product_id=product_id).rows
         except ProductNotFound:
             continue
         because.append(name)

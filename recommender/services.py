@@ -16,14 +16,13 @@ from catalog.products import Product, is_product_id
 from catalog.representation import ProductJSON, product_json
 from catalog.search.index_keys import category_key
 from recommender import repository
-from recommender.caching import NO_MODEL, active_version, cached_list
+from recommender.caching import LONG, NO_MODEL, SHORT, active_version, cached_list
 from recommender.placing import Placed, place_product
 from recommender.reasons import shared_labels, tell_reason
 from recommender.repository import Neighbours
 
 FALLBACK = "CATEGORY_FALLBACK"
 ML_ENGINE = "ML_ENGINE"
-MAX_SIMILAR = 20
 _SPARE = 4
 """Neighbours cached beyond those that are shown, to take the place of what sells out meanwhile."""
 
@@ -67,11 +66,15 @@ class Similar:
     rows: tuple[SimilarJSON, ...]
 
 
-def similar_products(*, product_id: str, limit: int = 12) -> Similar:
+def similar_products(*, product_id: str, limit: int = SHORT) -> Similar:
     """Return products like the given one, best first, none of them sold out, inactive or the product itself.
 
     Lists are cached, availability is not: it is asked for in one query each time. While MongoDB is away a cached
     list is given as it is.
+
+    Args:
+        product_id: whose neighbours are asked for.
+        limit: the largest number to return, up to :data:`~recommender.caching.LONG`.
 
     Raises:
         ProductNotFound: there is no active product of this id.
@@ -80,7 +83,8 @@ def similar_products(*, product_id: str, limit: int = 12) -> Similar:
     if not is_product_id(product_id):
         raise ProductNotFound(product_id[:40])
     version = active_version()
-    answer = cached_list(version, product_id, lambda: _tagged(_load(version, product_id)))
+    size = SHORT if limit <= SHORT else LONG
+    answer = cached_list(version, product_id, size, lambda: _tagged(_load(version, product_id, size + _SPARE)))
     return _available(answer, product_id, limit)
 
 
@@ -119,24 +123,24 @@ def _still_available(rows: Sequence[SimilarJSON], product_id: str) -> list[Simil
     return [cast(SimilarJSON, {**row, "stock": stock[row["_id"]]}) for row in rows if stock.get(row["_id"], 0) > 0]
 
 
-def _load(version: str, product_id: str) -> SimilarListJSON:
+def _load(version: str, product_id: str, most: int) -> SimilarListJSON:
     neighbours = None if version == NO_MODEL else repository.find_neighbours(version, product_id)
     if neighbours is not None and neighbours.ids:
-        item, rows = _stored(product_id, neighbours)
+        item, rows = _stored(product_id, neighbours, most)
         if rows:
             return SimilarListJSON(origin=ML_ENGINE, model=version, placed=False, data=rows)
-        return _fallback(item)
+        return _fallback(item, most)
     item = products.get_product(product_id)
     if neighbours is None and version != NO_MODEL:
-        rows = _placed(version, item)
+        rows = _placed(version, item, most)
         if rows:
             return SimilarListJSON(origin=ML_ENGINE, model=version, placed=True, data=rows)
-    return _fallback(item)
+    return _fallback(item, most)
 
 
-def _stored(product_id: str, neighbours: Neighbours) -> tuple[Product, list[SimilarJSON]]:
+def _stored(product_id: str, neighbours: Neighbours, most: int) -> tuple[Product, list[SimilarJSON]]:
     """Return the product and what the model found for it; both come with one query."""
-    wanted = [product_id, *neighbours.ids[: MAX_SIMILAR + _SPARE]]
+    wanted = [product_id, *neighbours.ids[:most]]
     found = {product.id: product for product in products.find_products(wanted)}
     item = found.get(product_id)
     if item is None:
@@ -153,12 +157,12 @@ def _stored(product_id: str, neighbours: Neighbours) -> tuple[Product, list[Simi
     return item, rows
 
 
-def _fallback(item: Product) -> SimilarListJSON:
-    return SimilarListJSON(origin=FALLBACK, model="", placed=False, data=_of_same_category(item))
+def _fallback(item: Product, most: int) -> SimilarListJSON:
+    return SimilarListJSON(origin=FALLBACK, model="", placed=False, data=_of_same_category(item, most))
 
 
-def _placed(version: str, item: Product) -> list[SimilarJSON]:
-    entries: list[Placed] = place_product(version, item, limit=MAX_SIMILAR + _SPARE)
+def _placed(version: str, item: Product, most: int) -> list[SimilarJSON]:
+    entries: list[Placed] = place_product(version, item, limit=most)
     return [
         _described(
             entry.product,
@@ -169,19 +173,18 @@ def _placed(version: str, item: Product) -> list[SimilarJSON]:
     ]
 
 
-def _of_same_category(item: Product) -> list[SimilarJSON]:
-    wanted = MAX_SIMILAR + _SPARE
+def _of_same_category(item: Product, most: int) -> list[SimilarJSON]:
     neighbours: dict[str, SimilarJSON] = {}
     # The leaf alone may be small: what it lacks comes from the categories above it, nearest first.
     for depth in range(len(item.category_path), 0, -1):
         path = item.category_path[:depth]
-        for candidate in products.list_products(order="popularity", limit=wanted + 1, category=category_key(path)):
+        for candidate in products.list_products(order="popularity", limit=most + 1, category=category_key(path)):
             if candidate.id != item.id:
                 reason = f"Popular in {path[-1]}"
                 neighbours.setdefault(candidate.id, _described(candidate, score=None, reason=reason))
-        if len(neighbours) >= wanted:
+        if len(neighbours) >= most:
             break
-    return list(neighbours.values())[:wanted]
+    return list(neighbours.values())[:most]
 
 
 def _described(product: Product, *, score: float | None, reason: str) -> SimilarJSON:

@@ -12,6 +12,7 @@ from catalog.documents import object_id_of, to_document, validated
 from catalog.services.editing import change_product
 from catalog.tests.factories import NOW, store
 from catalog.tests.test_watching import wait_for
+from recommender.caching import forget_lists
 from recommender.repository import SIMILAR
 from recommender.tests.conftest import forget, keyboard, mouse
 from recommender.training import Trained
@@ -51,6 +52,10 @@ def test_each_neighbour_says_why_in_words(client: Client, shop: dict[str, str], 
 def test_limit_shortens_the_list_and_keeps_its_order(client: Client, shop: dict[str, str], trained: Trained) -> None:
     long = [row["_id"] for row in similar(client, shop["MOUSE-1"], limit=10)["data"]]
     assert [row["_id"] for row in similar(client, shop["MOUSE-1"], limit=3)["data"]] == long[:3]
+    longest = similar(client, shop["MOUSE-1"], limit=20)
+    assert not longest["cached"], "few ask for more than a page shows, so no more is kept for the others"
+    assert longest["count"] > 12
+    assert [row["_id"] for row in longest["data"]][:10] == long
 
 
 def test_what_sells_out_leaves_a_cached_list_at_once(client: Client, shop: dict[str, str], trained: Trained) -> None:
@@ -98,10 +103,10 @@ def test_a_new_product_gets_the_cosines_that_a_training_would_give(
     stored = {row["_id"]: row["score"] for row in similar(client, shop["KEYBOARD-4"], limit=20)["data"]}
     key = f"{trained.manifest.version}:{shop['KEYBOARD-4']}"
     mongo.command_database()[SIMILAR].delete_one({"_id": key})
-    from cachelayer.engine import invalidate
-
-    invalidate(f"similar:{key}")
-    placed = {row["_id"]: row["score"] for row in similar(client, shop["KEYBOARD-4"], limit=20)["data"]}
+    forget_lists(product_ids=[shop["KEYBOARD-4"]])
+    answer = similar(client, shop["KEYBOARD-4"], limit=20)
+    assert not answer["cached"]
+    placed = {row["_id"]: row["score"] for row in answer["data"]}
     both = stored.keys() & placed.keys()
     assert len(both) >= 5
     assert all(placed[identifier] == pytest.approx(stored[identifier], abs=0.002) for identifier in both)
