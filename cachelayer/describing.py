@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 _KEEP_SECONDS = 3.0
+_STAND_IN_SECONDS = 15.0
+"""For so long what was told before stands in where a server has not answered in time, so that no page loses a part."""
 
 
 class NotDescribed(Exception):
@@ -44,11 +46,25 @@ class Description:
 class _Source:
     ask: Callable[[], Description]
     told: Description | None = None
-    at: float = float("-inf")
+    told_at: float = float("-inf")
+    asked_at: float = float("-inf")
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_due(self) -> bool:
+        return monotonic() - self.asked_at > _KEEP_SECONDS
+
+    def refresh(self) -> None:
+        try:
+            self.told, self.told_at = self.ask(), monotonic()
+        except NotDescribed:
+            if monotonic() - self.told_at > _STAND_IN_SECONDS:
+                self.told = None
+        finally:
+            self.asked_at = monotonic()
 
 
 _sources: dict[str, _Source] = {}
-_lock = threading.Lock()
 
 
 def register_description(name: str, ask: Callable[[], Description]) -> None:
@@ -59,17 +75,17 @@ def register_description(name: str, ask: Callable[[], Description]) -> None:
 def describe(name: str) -> Description | None:
     """Return what a server tells of itself, as of the last seconds; ``None`` where it does not.
 
-    Of several threads one asks and the others take what was told before, so that a slow server holds up one request.
+    Of several threads one asks and the others take what was told before, so that a slow server holds up one request;
+    the first time there is nothing to take, and they wait.
     """
     source = _sources.get(name)
     if source is None:
         return None
-    if monotonic() - source.at > _KEEP_SECONDS and _lock.acquire(blocking=False):
+    is_first = source.asked_at == float("-inf")
+    if source.is_due and source.lock.acquire(blocking=is_first):
         try:
-            source.told = source.ask()
-        except NotDescribed:
-            source.told = None
+            if source.is_due:
+                source.refresh()
         finally:
-            source.at = monotonic()
-            _lock.release()
+            source.lock.release()
     return source.told
