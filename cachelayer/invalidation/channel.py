@@ -23,7 +23,7 @@ from cachelayer.invalidation.announcements import EVERYTHING, Message, Write
 from cachelayer.invalidation.recollection import Recollection
 from cachelayer.memory.local import LocalCache
 from cachelayer.server import door
-from cachelayer.server.connections import AWAY, doubts, is_cluster
+from cachelayer.server.connections import AWAY, ask_for_master, doubts, is_cluster
 from cachelayer.server.door import RedisUnavailable
 
 __all__ = ["EVERYTHING", "InvalidationBus"]
@@ -238,23 +238,36 @@ class InvalidationBus:
                     self._tell_pending()
 
     def _look(self, client: Any) -> None:
-        """Find out whether another server has taken over, and whether the last message was missed."""
+        """Find out whether another server has taken over, and whether the last message was missed.
+
+        Raises:
+            redis.ConnectionError: another server has, and this channel is one of the former.
+        """
+        is_former = False
         try:
-            self._settle(client)
             if is_cluster(client):  # Its nodes pass messages on to each other, and may lose one.
+                self._settle(client)
                 self._check_number(client)
+            else:
+                ask_for_master(client)
+                is_former = self._is_another(announcements.read_history(client))
         except AWAY:
             # On a busy machine one answer may come late; a channel that has ended says so by itself.
             self._failed_looks += 1
             self._lost = self._lost or self._failed_looks >= _FAILED_LOOKS
-        else:
-            self._failed_looks, self._lost = 0, False
+            return
+        self._failed_looks, self._lost = 0, False
+        if is_former:
+            raise redis.ConnectionError("the server of this channel has been replaced")
+
+    def _is_another(self, history: str) -> bool:
+        return bool(history and self._history and history != self._history)
 
     def _settle(self, client: Any) -> None:
         """Tell again what another server may not have heard, if another one has taken over since the last look."""
         seen_doubts = doubts()
         history = announcements.read_history(client)
-        if self._history and history != self._history:
+        if self._is_another(history):
             lost = self._recollection.lost(last_known=self._number, now_known=announcements.read_number(client))
             if lost.keys or lost.tags:
                 announcements.forget(client, lost.keys)

@@ -104,6 +104,19 @@ def _sentinel_pool(servers: RedisServers, timeout_seconds: float) -> SentinelCon
     )
 
 
+def ask_for_master(client: Any) -> None:
+    """Close idle connections to a server that the Sentinels, where there are some, have replaced.
+
+    One that only they could not reach goes on taking commands for some seconds, beside the new master.
+    """
+    pool = getattr(client, "connection_pool", None)
+    if isinstance(pool, SentinelConnectionPool):
+        try:
+            pool.get_master_address()  # type: ignore[no-untyped-call]
+        except AWAY:
+            return  # Sentinels that cannot tell have named no other.
+
+
 class SentinelFactory(ConnectionFactory):  # type: ignore[misc]
     """Connects to the master that the Sentinels name at the moment."""
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from cachelayer import demand, engine, runtime, telemetry
 from cachelayer.engine import Absent, Loaded, get_or_load, get_or_load_many, invalidate
-from cachelayer.invalidation import watch_state
+from cachelayer.invalidation import announcements, watch_state
 from cachelayer.invalidation.channel import InvalidationBus
 from cachelayer.loading.envelope import Envelope
 from cachelayer.memory.local import LocalCache
@@ -38,6 +38,7 @@ from cachelayer.tests.redis_groups import (
 )
 from cachelayer.web import ratelimit
 from speedscale.embedded.external import require_redis
+from speedscale.embedded.redis_sets import SERVICE, SentinelGroup
 
 pytestmark = pytest.mark.timeout(90)
 KINDS = ["sentinel", "cluster"]
@@ -198,6 +199,31 @@ def test_a_write_that_died_with_the_master_is_told_again_before_anything_is_read
             if answer.outcome is Outcome.REDIS_HIT:
                 seen.add("REDIS")
         assert master_of(group, "product:1") is await_another_master(group, "product:1", master)
+
+
+def test_a_master_that_the_sentinels_have_replaced_is_left_while_it_still_takes_writes(
+    tmp_path: Path, settings: Settings
+) -> None:
+    with start_group("sentinel", tmp_path) as group, used(group, settings):
+        assert isinstance(group, SentinelGroup)
+        get_or_load("product:1", NO_L1, Loader())
+        former = group.master()
+        with group.sentinels[0].client() as sentinel:
+            sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        master = group.await_another_master(former)
+        # The Sentinels wait for eight seconds before they make a replica of a master that answers.
+        wait_for(lambda: _listeners(master) and runtime.bus.is_connected, seconds=6)
+        with former.client() as client:
+            assert client.info("replication")["role"] == "master"
+        assert invalidate("product:1")
+        assert get_or_load("product:1", NO_L1, Loader("after")).value == "after"
+        assert _has(master, keys_of("product:1")[0])
+        assert _listeners(former) == 0
+
+
+def _listeners(server: Any) -> int:
+    with server.client() as client:
+        return sum(count for _, count in client.pubsub_numsub(announcements.channel(door.client())))
 
 
 def _has(server: Any, key: str) -> bool:
