@@ -31,7 +31,7 @@ __all__ = ["EVERYTHING", "InvalidationBus"]
 _POLL_SECONDS = 0.1
 _PING_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
-_LONGEST_WITHOUT_LOOK_SECONDS = 2.0
+_LONGEST_WITHOUT_LOOK_SECONDS = 1.0
 _FAILED_LOOKS = 3
 """After so many questions without an answer Redis is not read any more: another server may be about to take over."""
 _SILENCE_SECONDS = 2.5

@@ -110,7 +110,7 @@ def run_redis_drill(
     """Start MongoDB, Redis under Sentinels and a web server, kill the master under load, return the account."""
     mongod = MongodServer(directory / "mongodb", cache_mb=256)
     try:
-        with SentinelGroup(directory / "redis", down_after_ms=1000) as group:
+        with SentinelGroup(directory / "redis") as group:
             env = _environment(directory, mongod.uri, group.url, environment)
             paths = _prepare(base_dir, env, directory)
             web = WebServer(

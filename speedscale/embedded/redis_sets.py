@@ -98,11 +98,12 @@ class SentinelGroup(_Group):
     Args:
         directory: where logs lie.
         replicas: number of replicas.
-        down_after_ms: how long a master may be silent before the Sentinels replace it.
+        down_after_ms: how long a master may be silent before the Sentinels replace it. They ask it once a second:
+            with less than that they replace a new master before they have heard of it, again and again.
         password: what clients of master and replicas must know; empty for none.
     """
 
-    def __init__(self, directory: Path, *, replicas: int = 2, down_after_ms: int = 800, password: str = "") -> None:
+    def __init__(self, directory: Path, *, replicas: int = 2, down_after_ms: int = 2000, password: str = "") -> None:
         super().__init__(password)
         with ExitStack() as on_failure:
             on_failure.callback(self.stop)
