@@ -24,7 +24,7 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: install-dev system-packages ## Run the whole suite against real servers, browser tests included
 	@$(PY) -m pytest -n $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
-drill: install-dev system-packages ## Let servers fail under load, many times over, and count what is lost or stale (some minutes, quiet machine)
+drill: install-dev system-packages ## Let servers fail under load, many times over, and count what is lost or stale (20 minutes, quiet machine)
 	@$(PY) -m pytest -n 0 -m drill -o addopts="--strict-markers --strict-config -ra --import-mode=importlib"
 
 lint: install-dev ## Check style, types, import contracts, templates, production settings, known vulnerabilities

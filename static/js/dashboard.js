@@ -48,9 +48,10 @@
     chosen = null;
     if (isLive(event.detail.elt)) tell(paused ? "Paused" : "Live");
   });
+  // No longer than the room that is kept for it (.live-state), or what is beside it would move.
   for (const name of ["htmx:responseError", "htmx:sendError"]) {
     document.addEventListener(name, (event) => {
-      if (isLive(event.detail.elt)) tell("No answer, trying again");
+      if (isLive(event.detail.elt)) tell("Trying again");
     });
   }
 
