@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Response
 
+from speedscale.tests.browser.relay import trickling
 from speedscale.tests.browser.site import Site
 from speedscale.tests.browser.visitor import Visitor
 
@@ -52,7 +53,7 @@ def test_a_first_visit_is_light_and_stands_still(arrive: Callable[..., Visitor],
     assert sum(sizes.values()) <= LIMIT_BYTES, sizes
     visitor.page.mouse.wheel(0, 3000)
     visitor.page.wait_for_load_state("networkidle")
-    assert visitor.layout_shift == 0
+    assert visitor.shifts == []
 
 
 def test_nothing_moves_on_a_slow_line(arrive: Callable[..., Visitor], site: Site) -> None:
@@ -63,7 +64,18 @@ def test_nothing_moves_on_a_slow_line(arrive: Callable[..., Visitor], site: Site
     session.send("Network.emulateNetworkConditions", {"offline": False, **line})
     for path in ("/", "/search?q=mouse", "/dashboard/"):
         visitor.open(path)
-        assert visitor.layout_shift == 0, path
+        assert visitor.shifts == [], path
+
+
+@pytest.mark.parametrize(("path", "width"), [("/", 320), ("/search?q=mouse", 1280), ("/dashboard/", 700)])
+def test_nothing_moves_while_a_page_arrives_in_pieces(
+    arrive: Callable[..., Visitor], site: Site, path: str, width: int
+) -> None:
+    with trickling(site, pieces=60, pause_seconds=0.04) as slow:
+        visitor = arrive(slow, viewport={"width": width, "height": 800})
+        visitor.open(path)
+        assert visitor.shifts == []
+        visitor.leave()
 
 
 def test_static_files_are_compressed_and_kept_for_ever(chromium: Browser, site: Site) -> None:
