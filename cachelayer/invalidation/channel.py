@@ -75,7 +75,8 @@ class InvalidationBus:
     @property
     def is_in_doubt(self) -> bool:
         """Whether another Redis server may have taken over without the last writes, so that none is to be asked."""
-        return self._lost or doubts() != self._settled_doubts
+        seen = doubts()
+        return self._lost or seen is None or seen != self._settled_doubts
 
     @property
     def pending_writes(self) -> int:

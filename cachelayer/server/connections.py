@@ -50,14 +50,16 @@ class _MasterSSLConnection(_ClosesAfterFailure, SentinelManagedSSLConnection):
 
 
 class _Doubts:
-    """How often another node may have become a master of a Cluster."""
+    """How often this process has begun to ask other masters of a Cluster, and how many threads look for them now."""
 
     count = 0
+    looking = 0
+    lock = threading.Lock()
 
 
-def doubts() -> int:
-    """Return a number that differs as soon as this process may be asking other masters of a Cluster than before."""
-    return _Doubts.count
+def doubts() -> int | None:
+    """Return a number that differs once this process asks other masters of a Cluster; ``None`` while it may."""
+    return None if _Doubts.looking else _Doubts.count
 
 
 def connect(url: str, *, timeout_seconds: float) -> Any:
@@ -207,15 +209,17 @@ class ClusterRedis(redis.RedisCluster):
         def ask_once(*arguments: Any, additional_startup_nodes_info: Any = None, **options: Any) -> None:
             if not asking.acquire(blocking=False):
                 return
+            # In doubt all the while: another thread may read from a new master as soon as this one knows of it.
+            with _Doubts.lock:
+                _Doubts.looking += 1
+            masters = self._masters()
             try:
-                # Doubted first: another thread may read from a new master as soon as this one knows of it.
-                masters, before = self._masters(), _Doubts.count
-                _Doubts.count = before + 1
                 seeds = [*self._seeds, *(additional_startup_nodes_info or ())]
                 ask(*arguments, additional_startup_nodes_info=seeds, **options)
-                if self._masters() == masters:
-                    _Doubts.count = before
             finally:
+                with _Doubts.lock:
+                    _Doubts.count += self._masters() != masters
+                    _Doubts.looking -= 1
                 asking.release()
 
         return ask_once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,29 @@ def test_a_write_that_died_with_the_master_is_told_again_before_anything_is_read
             if answer.outcome is Outcome.REDIS_HIT:
                 seen.add("REDIS")
         assert master_of(group, "product:1") is await_another_master(group, "product:1", master)
+
+
+@pytest.mark.parametrize("running", ["cluster"], indirect=True)
+def test_nothing_is_read_while_a_thread_finds_out_who_the_masters_are(group: Group) -> None:
+    get_or_load("product:1", NO_L1, Loader("before"))
+    asked, told = threading.Event(), threading.Event()
+
+    def find_out(**options: Any) -> None:
+        asked.set()
+        assert told.wait(10)
+
+    thread = threading.Thread(target=door.client()._asked_once(find_out))
+    thread.start()
+    try:
+        assert asked.wait(5)
+        wait_for(lambda: runtime.bus._settled_doubts is None, seconds=5)  # It has looked at the servers meanwhile.
+        answer = get_or_load("product:1", NO_L1, Loader("after"))
+        assert (answer.value, answer.outcome) == ("after", Outcome.BYPASS)
+    finally:
+        told.set()
+        thread.join()
+    wait_for(lambda: not runtime.bus.is_in_doubt, seconds=5)
+    assert get_or_load("product:1", NO_L1, Loader("after")).outcome is Outcome.REDIS_HIT
 
 
 def test_a_master_that_the_sentinels_have_replaced_is_left_while_it_still_takes_writes(
