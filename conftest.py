@@ -127,10 +127,11 @@ def empty_caches() -> None:
     from cachelayer.dashboard import live
     from cachelayer.invalidation import announcements
     from cachelayer.server import door
-    from cachelayer.telemetry import recorder
+    from cachelayer.telemetry import recorder, windows
     from catalog import mongo
 
     recorder.forget()
+    windows.forget()
     client: Any = get_redis_connection("default")
     # The channel of invalidations goes on from test to test: connecting it anew takes longer than most tests.
     channel_keys = {announcements.number_key().encode(), announcements.generations_key().encode()}

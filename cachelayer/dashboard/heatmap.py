@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
@@ -99,37 +100,36 @@ def _buckets_of_bands() -> list[tuple[int, slice]]:
 _BUCKETS_OF_BANDS = _buckets_of_bands()
 
 
-def _shade(count: int, most: int) -> int:
-    """Return 0 to :data:`SHADES` - 1, growing with the logarithm of the count."""
-    if most <= 1:
-        return SHADES - 1
-    return min(int(math.log(count) / math.log(most) * SHADES), SHADES - 1)
-
-
 def _least(shade: int, most: int) -> int:
+    """Return the smallest count of a shade; shades grow with the logarithm of the count."""
     return math.ceil(float(most ** (shade / SHADES)) - 1e-9)
 
 
 def _cells(window: Window, columns: list[dict[int, int]], most: int) -> list[str]:
-    """Draw the cells; what they share is made once, because a full map has many hundreds of them."""
     seconds = window.size.seconds
     address = reverse("dashboard:history")
+    least = [_least(shade, most) for shade in range(SHADES)]
     cells = []
     for number, column in enumerate(columns):
-        if not column:
-            continue
-        start = window.started + number * seconds
-        when = f"{_clock(start, seconds)} UTC"
-        times = f"{address}?from={start:.0f}&amp;to={start + seconds:.0f}"
-        place = number * CELL_WIDTH
-        for band, count in column.items():
-            title = f"{count:,} request{'' if count == 1 else 's'}, {_BAND_TEXTS[band]}, {when}"
-            cells.append(
-                f'<a href="{times}&amp;{_BAND_QUERIES[band]}" tabindex="-1"><title>{title}</title>'
-                f'<rect class="heat heat--{_shade(count, most)}" x="{place}" y="{(BANDS - 1 - band) * CELL_HEIGHT}" '
-                f'width="{CELL_WIDTH}" height="{CELL_HEIGHT}"/></a>'
-            )
+        if column:
+            bands = tuple((band, count, bisect_right(least, count) - 1) for band, count in column.items())
+            drawn = _drawn_column(address, window.started + number * seconds, seconds, bands)
+            cells.append(f'<g transform="translate({number * CELL_WIDTH})">{drawn}</g>')
     return cells
+
+
+@lru_cache(maxsize=4 * 96)
+def _drawn_column(address: str, start: float, seconds: int, bands: tuple[tuple[int, int, int], ...]) -> str:
+    """Draw band, count and shade of each cell; kept, because a full map has many hundreds and few that change."""
+    when = f"{_clock(start, seconds)} UTC"
+    times = f"{address}?from={start:.0f}&amp;to={start + seconds:.0f}"
+    return "".join(
+        f'<a href="{times}&amp;{_BAND_QUERIES[band]}" tabindex="-1">'
+        f"<title>{count:,} request{'' if count == 1 else 's'}, {_BAND_TEXTS[band]}, {when}</title>"
+        f'<rect class="heat heat--{shade}" y="{(BANDS - 1 - band) * CELL_HEIGHT}" '
+        f'width="{CELL_WIDTH}" height="{CELL_HEIGHT}"/></a>'
+        for band, count, shade in bands
+    )
 
 
 _BAND_EDGES = [(band_edge(band) if band else 0.0, band_edge(band + 1)) for band in range(BANDS)]

@@ -11,6 +11,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from itertools import accumulate
 from sys import byteorder
 
@@ -44,9 +45,7 @@ def middle_ms(bucket: int) -> float:
 
 
 class Histogram:
-    """Counts by bucket."""
-
-    __slots__ = ("counts",)
+    """Counts by bucket, which are not changed any more."""
 
     def __init__(self, counts: array[int]) -> None:
         self.counts = counts
@@ -76,13 +75,16 @@ class Histogram:
     @property
     def total(self) -> int:
         """How many latencies were counted."""
-        return sum(self.counts)
+        return self._reached[-1]
+
+    @cached_property
+    def _reached(self) -> list[int]:
+        return list(accumulate(self.counts))
 
     def percentile(self, percent: float) -> float:
         """Return the nearest-rank percentile in ms, within :data:`RELATIVE_ERROR`; 0 where nothing was counted."""
-        reached = list(accumulate(self.counts))
-        total = reached[-1]
-        return middle_ms(bisect_left(reached, max(math.ceil(percent / 100 * total), 1))) if total else 0.0
+        total = self.total
+        return middle_ms(bisect_left(self._reached, max(math.ceil(percent / 100 * total), 1))) if total else 0.0
 
 
 def number_of_row(row: bytes) -> int:

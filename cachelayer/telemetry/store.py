@@ -2,13 +2,14 @@
 
 ``tel:h:<length>:<slot>:<series>`` is a histogram (a string of 32-bit counters), ``tel:c:<length>:<slot>`` a hash of
 sums, ``tel:series`` the known series by the time of their last request, ``tel:log`` a stream of requests. All workers
-and nodes add to the same keys.
+and nodes add to the same keys. ``tel:epoch`` differs once they have been cleared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from secrets import token_hex
 from time import time
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 SERIES_KEY = "tel:series"
 LOG_KEY = "tel:log"
+EPOCH_KEY = "tel:epoch"
 LOG_LENGTH = 10_000
 """How many single requests are kept; the oldest go first."""
 LOG_SECONDS = 24 * 3600
@@ -106,9 +108,22 @@ def _add_sums(client: Any, sums: dict[Slot, dict[str, int]], series: set[str], n
     pipeline.execute()
 
 
-def read_series(since: float) -> list[str]:
-    """Return the series that had a request since then; raise :class:`~cachelayer.server.door.RedisUnavailable`."""
-    return [name.decode() for name in _run(lambda client: client.zrangebyscore(namespaced(SERIES_KEY), since, "+inf"))]
+def read_series(since: float) -> tuple[list[str], bytes | None]:
+    """Return the series that had a request since then, and what differs once the telemetry has been cleared.
+
+    Raises:
+        cachelayer.server.door.RedisUnavailable: Redis does not answer.
+    """
+
+    def read(client: Any) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.zrangebyscore(namespaced(SERIES_KEY), since, "+inf")
+        pipeline.get(namespaced(EPOCH_KEY))
+        answers: list[Any] = pipeline.execute()
+        return answers
+
+    names, epoch = _run(read)
+    return [name.decode() for name in names], epoch
 
 
 def read_slots(slots: list[Slot], series: list[str]) -> tuple[list[bytes | None], list[dict[str, int]]]:
@@ -158,6 +173,8 @@ def clear() -> None:
                 _run(partial(_unlink, keys=keys))
             if not cursor:
                 break
+    # Last, so that nobody keeps what was still there after having seen it.
+    _run(lambda client: client.set(namespaced(EPOCH_KEY), token_hex(8), ex=LOG_SECONDS))
 
 
 def _scan(client: Any, cursor: int, pattern: str) -> tuple[int, list[bytes]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from time import time
 
 from cachelayer.server.door import RedisUnavailable
@@ -64,7 +65,7 @@ class Window:
         self.sums: Mapping[str, int] = {}
         self.column_sums: list[dict[str, int]] = []
 
-    @property
+    @cached_property
     def counted_seconds(self) -> float:
         """How long there has been something to count: from the first slot with a request until now."""
         first = next((place for place, column in enumerate(self.columns) if any(column.counts)), 0)
@@ -79,51 +80,95 @@ class Window:
         return {name.partition("|")[2]: amount for name, amount in self.sums.items() if name.startswith(f"{group}|")}
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What one slot holds: latencies by series, as numbers that can be added up, and sums by name."""
+
+    numbers: Mapping[str, int]
+    sums: Mapping[str, int]
+    histogram: Histogram
+
+
+_SETTLED_SECONDS = 5.0
+"""A slot that ended so long ago changes no more, unless a worker tells late what it counted while Redis was away."""
+_REREAD_SECONDS = 20
+_settled: dict[tuple[bytes | None, Slot], tuple[float, _Column]] = {}
+_MOST_SETTLED = 2 * sum(size.columns for size in WINDOWS.values())
+
+
+def forget() -> None:
+    """Read every slot anew."""
+    _settled.clear()
+
+
 def read_window(name: str, *, now: float | None = None) -> Window:
-    """Return what was counted in the window of this name (of :data:`WINDOWS`) that ends now."""
+    """Return what was counted in the window of this name (of :data:`WINDOWS`) that ends now.
+
+    Slots that are long over are read again after some :data:`_REREAD_SECONDS` only.
+    """
     size = WINDOWS[name]
     moment = time() if now is None else now
     last = int(moment // size.seconds)
     slots = [(size.seconds, number) for number in range(last - size.columns + 1, last + 1)]
     started = float(slots[0][1] * size.seconds)
     try:
-        series = store.read_series(started)
-        rows, sums = store.read_slots(slots, series)
-        numbers = [number_of_row(row) if row else 0 for row in rows]
-        window = Window(size, started=started, ended=moment, covers_all=True)
+        columns, covers_all = _read_columns(slots, moment), True
     except RedisUnavailable:
-        series, numbers, sums = _of_this_process(slots)
-        window = Window(size, started=started, ended=moment, covers_all=False)
-    width = len(series)
-    window.columns = [
-        Histogram.of_number(sum(numbers[place * width : (place + 1) * width])) for place in range(len(slots))
-    ]
-    for place, label in enumerate(series):
-        total = sum(numbers[place::width])
-        if total:
-            route, _, source = label.partition("|")
-            window.series[route, source] = Histogram.of_number(total)
-    window.all = Histogram.of_number(sum(numbers))
-    window.column_sums = sums
-    window.sums = _added(sums)
+        columns, covers_all = _columns_of_this_process(slots), False
+    window = Window(size, started=started, ended=moment, covers_all=covers_all)
+    window.columns = [column.histogram for column in columns]
+    numbers: dict[str, int] = defaultdict(int)
+    for column in columns:
+        for label, number in column.numbers.items():
+            numbers[label] += number
+    for label, number in numbers.items():
+        route, _, source = label.partition("|")
+        window.series[route, source] = Histogram.of_number(number)
+    window.all = Histogram.of_number(sum(numbers.values()))
+    window.column_sums = [dict(column.sums) for column in columns]
+    window.sums = _added(window.column_sums)
     return window
 
 
-def _of_this_process(slots: list[Slot]) -> tuple[list[str], list[int], list[dict[str, int]]]:
-    rows: dict[tuple[Slot, str], dict[int, int]] = {}
-    sums: list[dict[str, int]] = []
+def _read_columns(slots: list[Slot], moment: float) -> list[_Column]:
+    labels, epoch = store.read_series(float(slots[0][0] * slots[0][1]))
+    kept = ((slot, _settled.get((epoch, slot), (0.0, None))) for slot in slots)
+    known = {slot: column for slot, (until, column) in kept if column is not None and until > moment}
+    missing = [slot for slot in slots if slot not in known]
+    rows, sums = store.read_slots(missing, labels)
+    width = len(labels)
+    for place, slot in enumerate(missing):
+        found = zip(labels, rows[place * width : (place + 1) * width], strict=True)
+        known[slot] = column = _column({label: number_of_row(row) for label, row in found if row}, sums[place])
+        if moment - slot[0] * (slot[1] + 1) > _SETTLED_SECONDS:
+            # Not all at one time: each reading takes a few of them up again.
+            _settled[epoch, slot] = (moment + _REREAD_SECONDS + slot[1] % _REREAD_SECONDS, column)
+    if len(_settled) > _MOST_SETTLED:
+        for key in [key for key, (until, _) in list(_settled.items()) if until <= moment]:
+            _settled.pop(key, None)
+    return [known[slot] for slot in slots]
+
+
+def _column(numbers: dict[str, int], sums: Mapping[str, int]) -> _Column:
+    return _Column(numbers, sums, Histogram.of_number(sum(numbers.values())))
+
+
+def _columns_of_this_process(slots: list[Slot]) -> list[_Column]:
+    numbers: dict[Slot, dict[str, int]] = defaultdict(dict)
+    sums: dict[Slot, dict[str, int]] = {}
 
     def read(tally: Tally) -> None:
         wanted = set(slots)
-        rows.update({key: dict(counts) for key, counts in tally.latencies.items() if key[0] in wanted})
-        sums.extend(dict(tally.sums.get(slot, {})) for slot in slots)
+        for (slot, label), counts in tally.latencies.items():
+            if slot in wanted:
+                numbers[slot][label] = number_of_counts(counts)
+        sums.update({slot: dict(tally.sums.get(slot, {})) for slot in slots})
 
     recorder.peek(read)
-    series = sorted({label for _, label in rows})
-    return series, [number_of_counts(rows.get((slot, label), {})) for slot in slots for label in series], sums
+    return [_column(numbers[slot], sums[slot]) for slot in slots]
 
 
-def _added(sums: list[dict[str, int]]) -> dict[str, int]:
+def _added(sums: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: dict[str, int] = defaultdict(int)
     for row in sums:
         for name, amount in row.items():

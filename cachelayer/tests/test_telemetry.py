@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from cachelayer.outcomes import Outcome
 from cachelayer.server import door
-from cachelayer.telemetry import Recorder, read_window, recent_samples, store
+from cachelayer.telemetry import Recorder, read_window, recent_samples, store, windows
 from cachelayer.telemetry.histogram import (
     BUCKETS,
     CEILING_MS,
@@ -132,6 +132,40 @@ def test_a_request_comes_back_from_the_log_with_its_steps_and_reads() -> None:
     ]
     assert [read.key for read in miss.reads] == ["search:mouse"]
     assert store.read_log(before=miss.id, after=miss.id, limit=1) == [miss]
+
+
+def test_what_a_worker_counts_late_is_seen_within_a_minute() -> None:
+    now, recorder = time(), quiet_recorder()
+    recorder.record(finished(at=now - 180))
+    recorder.flush()
+    assert read_window("1h", now=now).all.total == 1
+    recorder.record(finished(at=now - 180))
+    recorder.record(finished(at=now))
+    recorder.flush()
+    assert read_window("1h", now=now + 1).all.total == 2, "the present is read, what is long over is not read again"
+    assert read_window("1h", now=now + 60).all.total == 3
+
+
+def test_what_another_process_has_cleared_is_not_shown_any_more() -> None:
+    now, recorder = time(), quiet_recorder()
+    recorder.record(finished(at=now - 180))
+    recorder.flush()
+    assert read_window("1h", now=now).all.total == 1
+    store.clear()
+    assert read_window("1h", now=now).all.total == 0
+    recorder.record(finished(at=now - 180))
+    recorder.flush()
+    store.clear()
+    assert read_window("1h", now=now).all.total == 0
+
+
+def test_no_more_slots_are_kept_than_the_windows_show_twice() -> None:
+    recorder = quiet_recorder()
+    recorder.record(finished())
+    recorder.flush()
+    for second in range(0, 3600, 30):
+        read_window("1m", now=time() + second)
+    assert len(windows._settled) <= windows._MOST_SETTLED + windows.WINDOWS["1m"].columns
 
 
 # --- Bounds ------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@
   // One stop for the Tab key a chart; arrows go from mark to mark.
   document.addEventListener("focusin", (event) => {
     const map = event.target instanceof Element && event.target.closest("[data-heatmap]");
-    if (map && event.target === map) { const last = map.querySelector("a:last-of-type"); if (last) last.focus(); }
+    if (map && event.target === map) { const last = [...map.querySelectorAll("a")].pop(); if (last) last.focus(); }
   });
   document.querySelectorAll("[data-heatmap]").forEach((map) => { map.tabIndex = 0; });
   document.addEventListener("htmx:load", () => {
@@ -80,7 +80,7 @@
     const mark = event.target instanceof Element && event.target.closest("[data-bars] a, [data-heatmap] a");
     if (!mark || !step) return;
     event.preventDefault();
-    const marks = [...mark.parentElement.querySelectorAll("a")];
+    const marks = [...mark.closest("svg").querySelectorAll("a")];
     const next = marks[marks.indexOf(mark) + step];
     if (!next) return;
     mark.tabIndex = -1;
