@@ -22,6 +22,8 @@ BANDS = BANDS_PER_DECADE * DECADES
 SHADES = 5
 CELL_WIDTH = 12
 CELL_HEIGHT = 8
+_DRAWN_COLUMNS = 400
+"""How many are kept: more than all windows show together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def band_edge(band: int) -> float:
     return LOWEST_MS * float(10 ** (band / BANDS_PER_DECADE))
 
 
+@lru_cache(maxsize=_DRAWN_COLUMNS)
 def _bands(histogram: Histogram) -> dict[int, int]:
     counts = histogram.counts
     return {band: total for band, buckets in _BUCKETS_OF_BANDS if (total := sum(counts[buckets]))}
@@ -118,16 +121,16 @@ def _cells(window: Window, columns: list[dict[int, int]], most: int) -> list[str
     return cells
 
 
-@lru_cache(maxsize=4 * 96)
+@lru_cache(maxsize=_DRAWN_COLUMNS)
 def _drawn_column(address: str, start: float, seconds: int, bands: tuple[tuple[int, int, int], ...]) -> str:
     """Draw band, count and shade of each cell; kept, because a full map has many hundreds and few that change."""
     when = f"{_clock(start, seconds)} UTC"
     times = f"{address}?from={start:.0f}&amp;to={start + seconds:.0f}"
+    cell = f"h{CELL_WIDTH}v{CELL_HEIGHT}H0z"
     return "".join(
         f'<a href="{times}&amp;{_BAND_QUERIES[band]}" tabindex="-1">'
         f"<title>{count:,} request{'' if count == 1 else 's'}, {_BAND_TEXTS[band]}, {when}</title>"
-        f'<rect class="heat heat--{shade}" y="{(BANDS - 1 - band) * CELL_HEIGHT}" '
-        f'width="{CELL_WIDTH}" height="{CELL_HEIGHT}"/></a>'
+        f'<path class="heat heat--{shade}" d="M0 {(BANDS - 1 - band) * CELL_HEIGHT}{cell}"/></a>'
         for band, count, shade in bands
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from django import template
 from django.template import Context
 from django.templatetags.static import static
@@ -17,6 +19,7 @@ register = template.Library()
 
 
 @register.simple_tag
+@cache
 def icon(name: str, css_class: str = "") -> SafeString:
     """Draw an icon of ``static/icons/ui.svg``; decoration, so the text beside it must say what it means."""
     return format_html(
