@@ -13,8 +13,8 @@ from cachelayer.telemetry.samples import Finished, Sample, sample_of
 from cachelayer.telemetry.tally import Tally, Totals
 
 FLUSH_SECONDS = 0.25
-KEPT_PER_FLUSH = 50
-"""Single requests that a process puts into the log at each flush, 200 a second; all are counted."""
+KEPT_PER_FLUSH = 20
+"""Single requests that a process puts into the log at each flush, 80 a second; all are counted."""
 RECENT_LENGTH = 500
 _QUEUE_LENGTH = 20_000
 

@@ -89,8 +89,8 @@ def test_history_filters_by_route_source_outcome_and_time(client: Client) -> Non
 
 
 def test_history_is_paged_without_gap_or_repetition(client: Client) -> None:
-    for start in range(0, 130, 26):
-        kept(*(finished(1.0, path=f"/n{number}") for number in range(start, start + 26)))
+    for start in range(0, 130, 13):
+        kept(*(finished(1.0, path=f"/n{number}") for number in range(start, start + 13)))
     path, seen = "/dashboard/history/?min=0.5", []
     while path:
         page = text_of(client, path)
