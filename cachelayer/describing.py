@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
-_KEEP_SECONDS = 3.0
+_KEEP_SECONDS = 1.5
+_OLD_SECONDS = 6.0
+"""What is older is asked for again before it is shown; until then a thread asks, so that no page waits."""
 _STAND_IN_SECONDS = 15.0
 """For so long what was told before stands in where a server has not answered in time, so that no page loses a part."""
 
@@ -51,10 +53,17 @@ class _Source:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def is_due(self) -> bool:
-        return monotonic() - self.asked_at > _KEEP_SECONDS
+    def age_seconds(self) -> float:
+        return monotonic() - self.asked_at
 
     def refresh(self) -> None:
+        try:
+            if self.age_seconds > _KEEP_SECONDS:
+                self._ask_again()
+        finally:
+            self.lock.release()
+
+    def _ask_again(self) -> None:
         try:
             self.told, self.told_at = self.ask(), monotonic()
         except NotDescribed:
@@ -75,17 +84,16 @@ def register_description(name: str, ask: Callable[[], Description]) -> None:
 def describe(name: str) -> Description | None:
     """Return what a server tells of itself, as of the last seconds; ``None`` where it does not.
 
-    Of several threads one asks and the others take what was told before, so that a slow server holds up one request;
-    the first time there is nothing to take, and they wait.
+    Whoever finds it a little old has a thread ask again; whoever finds it old asks, and the others take what was told
+    before, so that a slow server holds up one request. The first time there is nothing to take, and they wait.
     """
     source = _sources.get(name)
     if source is None:
         return None
-    is_first = source.asked_at == float("-inf")
-    if source.is_due and source.lock.acquire(blocking=is_first):
-        try:
-            if source.is_due:
-                source.refresh()
-        finally:
-            source.lock.release()
+    age = source.age_seconds
+    if age > _KEEP_SECONDS and source.lock.acquire(blocking=age == float("inf")):
+        if age > _OLD_SECONDS:
+            source.refresh()
+        else:
+            threading.Thread(target=source.refresh, name=f"describe-{name}", daemon=True).start()
     return source.told

@@ -11,6 +11,7 @@ import pytest
 
 from cachelayer import describing
 from cachelayer.describing import Description, NotDescribed, describe, register_description
+from cachelayer.tests.loaders import wait_for
 
 TOLD = Description("single node", "1.0", (), (("Keys", "3"),))
 
@@ -55,6 +56,7 @@ def test_later_the_others_take_what_was_told_before(server: Server, monkeypatch:
     describe("server")
     server.opened.clear()
     monkeypatch.setattr(describing, "_KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(describing, "_OLD_SECONDS", 0.0)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(describe, "server")
         while server.asked < 2:
@@ -64,11 +66,25 @@ def test_later_the_others_take_what_was_told_before(server: Server, monkeypatch:
         assert slow.result() == TOLD
 
 
+def test_nobody_waits_for_what_is_only_a_little_old(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.opened.set()
+    describe("server")
+    server.opened.clear()
+    monkeypatch.setattr(describing, "_KEEP_SECONDS", 0.0)
+    assert describe("server") == TOLD
+    wait_for(lambda: server.asked == 2)
+    assert describe("server") == TOLD
+    assert server.asked == 2, "one asks at a time"
+    server.opened.set()
+    wait_for(lambda: describe("server") == TOLD and server.asked > 2)
+
+
 def test_what_was_told_stands_in_for_a_while(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.opened.set()
     describe("server")
     server.is_away = True
     monkeypatch.setattr(describing, "_KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(describing, "_OLD_SECONDS", 0.0)
     assert describe("server") == TOLD
     monkeypatch.setattr(describing, "_STAND_IN_SECONDS", 0.0)
     assert describe("server") is None
