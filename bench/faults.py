@@ -34,6 +34,8 @@ _QUERIES = ("wireless mouse", "keyboard", "headphones", "usb cable", "monitor")
 _CALM_SECONDS = 4.0
 _FAULT_SECONDS = 6.0
 _RECOVERY_SECONDS = 5.0
+_SLOWER, _TIMEOUT_MS = 1.2, 50.0
+"""An answer past Redis may take so much of an uncached one, and wait for Redis once."""
 
 
 @dataclass
@@ -123,24 +125,51 @@ def _edited(running: Drill) -> Callable[[], dict[str, Any]]:
     return stop
 
 
-def _redis_drill(name: str, fault: Callable[[Drill, RedisServer], None]) -> Callable[[Path, ExitStack], Result]:
+def _uncached(running: Drill) -> Summary:
+    """Return what the same visitors wait for answers that are all loaded, while Redis works."""
+    command = [sys.executable, "-m", "bench.forgetting"]
+    forgetting = subprocess.Popen(command, cwd=ROOT, env=running.stack.environment, stdin=subprocess.PIPE, text=True)
+    running.cleanup.callback(forgetting.kill)
+    while not running.traffic.between(monotonic() - 1, monotonic(), x_cache="MISS").requests > _RATE / 2:
+        sleep(0.1)
+    began = monotonic()
+    sleep(_FAULT_SECONDS)
+    summary = running.traffic.between(began, monotonic(), x_cache="MISS")
+    forgetting.communicate("stop\n", timeout=60)
+    return summary
+
+
+def _redis_drill(
+    name: str, fault: Callable[[Drill, RedisServer], None], *, is_bypassed: bool = True
+) -> Callable[[Path, ExitStack], Result]:
     def perform(directory: Path, cleanup: ExitStack) -> Result:
         mongod = MongodServer(directory / "mongodb", cache_mb=256)
         cleanup.callback(mongod.stop)
         server = RedisServer(directory / "redis")
         cleanup.callback(server.stop)
         running = _begin(cleanup, directory, mongod.uri, server.url)
+        uncached = _uncached(running)
         fault(running, server)
         running.traffic.stop()
         before, during, after = running.summaries()
         again = running.hits_again_after()
+        bypassed = running.traffic.between(running.began, running.ended, x_cache="BYPASS")
+        in_time = bypassed.requests > 0 and bypassed.p50_ms <= _SLOWER * uncached.p50_ms
+        in_time = in_time and bypassed.p99_ms <= _SLOWER * uncached.p99_ms + _TIMEOUT_MS
         return _result(
             name,
             running,
             figure=f"{during.errors + after.errors} errors of {during.requests + after.requests}; "
-            f"p99 {before.p99_ms:.0f} ms before, {during.p99_ms:.0f} ms during; hits again after {_seconds(again)}",
-            bar="no error; hits again within 5 s",
-            met=during.errors + after.errors == 0 and again is not None and again <= _RECOVERY_SECONDS,
+            f"p50 {before.p50_ms:.0f} and p99 {before.p99_ms:.0f} ms before, {during.p50_ms:.0f} and "
+            f"{during.p99_ms:.0f} ms during ({uncached.p50_ms:.0f} and {uncached.p99_ms:.0f} ms uncached); "
+            f"hits again after {_seconds(again)}",
+            bar="no error; past Redis p50 within 1.2x uncached, p99 within 1.2x and 50 ms; hits again within 5 s",
+            met=during.errors + after.errors == 0
+            and (in_time or not is_bypassed)
+            and again is not None
+            and again <= _RECOVERY_SECONDS,
+            uncached=asdict(uncached),
+            bypassed=asdict(bypassed),
         )
 
     return perform
@@ -286,7 +315,7 @@ DRILLS: dict[str, Callable[[Path, ExitStack], Result]] = {
     "redis-stopped": _redis_drill("Redis: stopped for 6 s, started again empty", _stopped),
     "redis-killed": _redis_drill("Redis: killed, started again empty", _killed),
     "redis-hung": _redis_drill("Redis: hung (SIGSTOP) for 6 s", _hung),
-    "redis-full": _redis_drill("Redis: out of memory for 6 s", _full),
+    "redis-full": _redis_drill("Redis: out of memory for 6 s", _full, is_bypassed=False),
     "redis-sentinel": _failover("Redis: master under Sentinels killed", SentinelGroup),
     "redis-cluster": _failover("Redis: master in a Cluster killed", ClusterGroup),
     "mongodb-stopped": _mongodb_drill("MongoDB: killed for 60 s", hang=False, seconds=60),

@@ -79,9 +79,13 @@ class Traffic:
         for thread in self._threads:
             thread.join(timeout=2 * _TIMEOUT_SECONDS)
 
-    def between(self, begin: float, end: float) -> Summary:
-        """Sum up the requests that were due between two moments of the monotonic clock."""
-        answers = [answer for answer in list(self._answers) if begin <= answer.at < end]
+    def between(self, begin: float, end: float, *, x_cache: str = "") -> Summary:
+        """Sum up the requests that were due between two moments of the monotonic clock, or those of one ``X-Cache``."""
+        answers = [
+            answer
+            for answer in list(self._answers)
+            if begin <= answer.at < end and (not x_cache or answer.x_cache == x_cache)
+        ]
         latencies = sorted(answer.elapsed_ms for answer in answers) or [0.0]
         errors = sum(answer.status >= 500 for answer in answers)
         return Summary(
