@@ -118,19 +118,17 @@ def height_percent(elapsed_ms: float, decades: int) -> float:
 
 def _bar(sample: Sample, slot: int, decades: int, now: float) -> Bar:
     heat = heat_of(Outcome(sample.outcome) if sample.outcome else None)
-    slot_width = 100 / SLOTS
-    width = slot_width * _BAR_SHARE
     height = height_percent(sample.elapsed_ms, decades)
     where = f" from {source_label(sample.source)}" if sample.source else ""
     key = f", key {sample.key}" if sample.key else ""
     return Bar(
         heat=heat.value,
-        x=_percent(slot * slot_width + (slot_width - width) / 2),
-        width=_percent(width),
+        x=_BAR_PLACES[slot],
+        width=_BAR_WIDTH,
         y=_percent(100 - height),
         height=_percent(height),
-        slot_x=_percent(slot * slot_width),
-        slot_width=_percent(slot_width),
+        slot_x=_SLOT_PLACES[slot],
+        slot_width=_SLOT_WIDTH,
         id=sample.id,
         title=(
             f"{format_ms(sample.elapsed_ms)}{where} ({heat_label(heat)}): "
@@ -179,3 +177,9 @@ def _decade_label(milliseconds: float) -> str:
 
 def _percent(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".") + "%"
+
+
+_SLOT_WIDTH = _percent(100 / SLOTS)
+_SLOT_PLACES = tuple(_percent(slot * 100 / SLOTS) for slot in range(SLOTS))
+_BAR_WIDTH = _percent(100 / SLOTS * _BAR_SHARE)
+_BAR_PLACES = tuple(_percent((slot + (1 - _BAR_SHARE) / 2) * 100 / SLOTS) for slot in range(SLOTS))
