@@ -6,16 +6,15 @@ keeps its own. A page asks for it every 1.5 s, longer than it is kept, so that n
 
 from __future__ import annotations
 
-import gzip
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from time import monotonic
 
+from cachelayer.web.compression import compress
+
 KEEP_SECONDS = 1.0
-_LEVEL = 4
-"""Of gzip: a sixth larger than at most effort, in a third of the time."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Part:
     @cached_property
     def compressed(self) -> bytes:
         """The text as gzip."""
-        return gzip.compress(self.text.encode(), _LEVEL, mtime=0)
+        return compress(self.text.encode())
 
 
 _kept: dict[str, Part] = {}
