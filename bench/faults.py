@@ -34,6 +34,7 @@ _QUERIES = ("wireless mouse", "keyboard", "headphones", "usb cable", "monitor")
 _CALM_SECONDS = 4.0
 _FAULT_SECONDS = 6.0
 _RECOVERY_SECONDS = 5.0
+_SHORT_SECONDS = 2.0
 _SLOWER, _TIMEOUT_MS = 1.2, 50.0
 """An answer past Redis may take so much of an uncached one, and wait for Redis once."""
 
@@ -154,8 +155,13 @@ def _redis_drill(
         before, during, after = running.summaries()
         again = running.hits_again_after()
         bypassed = running.traffic.between(running.began, running.ended, x_cache="BYPASS")
-        in_time = bypassed.requests > 0 and bypassed.p50_ms <= _SLOWER * uncached.p50_ms
-        in_time = in_time and bypassed.p99_ms <= _SLOWER * uncached.p99_ms + _TIMEOUT_MS
+        # In a short fault the first answers, each of which may wait for Redis once, are most of them.
+        waits_ms = 0.0 if running.ended - running.began > _SHORT_SECONDS else _TIMEOUT_MS
+        in_time = (
+            bypassed.requests > 0
+            and bypassed.p50_ms <= _SLOWER * uncached.p50_ms + waits_ms
+            and bypassed.p99_ms <= _SLOWER * uncached.p99_ms + _TIMEOUT_MS
+        )
         return _result(
             name,
             running,
@@ -163,7 +169,7 @@ def _redis_drill(
             f"p50 {before.p50_ms:.0f} and p99 {before.p99_ms:.0f} ms before, {during.p50_ms:.0f} and "
             f"{during.p99_ms:.0f} ms during ({uncached.p50_ms:.0f} and {uncached.p99_ms:.0f} ms uncached); "
             f"hits again after {_seconds(again)}",
-            bar="no error; past Redis p50 within 1.2x uncached, p99 within 1.2x and 50 ms; hits again within 5 s",
+            bar="no error; past Redis within 1.2x uncached (50 ms more for who waits once); hits again within 5 s",
             met=during.errors + after.errors == 0
             and (in_time or not is_bypassed)
             and again is not None
