@@ -128,15 +128,15 @@ def _edited(running: Drill) -> Callable[[], dict[str, Any]]:
 
 def _uncached(running: Drill) -> Summary:
     """Return what the same visitors wait for answers that are all loaded, while Redis works."""
-    command = [sys.executable, "-m", "bench.forgetting"]
-    forgetting = subprocess.Popen(command, cwd=ROOT, env=running.stack.environment, stdin=subprocess.PIPE, text=True)
-    running.cleanup.callback(forgetting.kill)
+    command = [sys.executable, "-m", "bench.invalidator"]
+    invalidator = subprocess.Popen(command, cwd=ROOT, env=running.stack.environment, stdin=subprocess.PIPE, text=True)
+    running.cleanup.callback(invalidator.kill)
     while not running.traffic.between(monotonic() - 1, monotonic(), x_cache="MISS").requests > _RATE / 2:
         sleep(0.1)
     began = monotonic()
     sleep(_FAULT_SECONDS)
     summary = running.traffic.between(began, monotonic(), x_cache="MISS")
-    forgetting.communicate("stop\n", timeout=60)
+    invalidator.communicate("stop\n", timeout=60)
     return summary
 
 
