@@ -95,5 +95,8 @@ def describe(name: str) -> Description | None:
         if age > _OLD_SECONDS:
             source.refresh()
         else:
-            threading.Thread(target=source.refresh, name=f"describe-{name}", daemon=True).start()
+            try:
+                threading.Thread(target=source.refresh, name=f"describe-{name}", daemon=True).start()
+            except RuntimeError:  # There can be no more threads at present: whoever comes next tries again.
+                source.lock.release()
     return source.told

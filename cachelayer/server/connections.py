@@ -212,13 +212,16 @@ class ClusterRedis(redis.RedisCluster):
             # In doubt all the while: another thread may read from a new master as soon as this one knows of it.
             with _Doubts.lock:
                 _Doubts.looking += 1
-            masters = self._masters()
+            is_another = True
             try:
+                masters = self._masters()
                 seeds = [*self._seeds, *(additional_startup_nodes_info or ())]
                 ask(*arguments, additional_startup_nodes_info=seeds, **options)
+                is_another = self._masters() != masters
             finally:
+                # Where it went wrong nobody knows, and a look has to tell.
                 with _Doubts.lock:
-                    _Doubts.count += self._masters() != masters
+                    _Doubts.count += is_another
                     _Doubts.looking -= 1
                 asking.release()
 

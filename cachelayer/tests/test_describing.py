@@ -79,6 +79,24 @@ def test_nobody_waits_for_what_is_only_a_little_old(server: Server, monkeypatch:
     wait_for(lambda: describe("server") == TOLD and server.asked > 2)
 
 
+def test_where_no_thread_can_begin_the_next_one_who_looks_tries_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.opened.set()
+    describe("server")
+    monkeypatch.setattr(describing, "_KEEP_SECONDS", 0.0)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limits:
+        limits.setattr(threading.Thread, "start", refuse)
+        assert describe("server") == TOLD
+    assert server.asked == 1
+    describe("server")
+    wait_for(lambda: server.asked == 2)
+
+
 def test_what_was_told_stands_in_for_a_while(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.opened.set()
     describe("server")

@@ -225,6 +225,21 @@ def test_nothing_is_read_while_a_thread_finds_out_who_the_masters_are(group: Gro
     assert get_or_load("product:1", NO_L1, Loader("after")).outcome is Outcome.REDIS_HIT
 
 
+@pytest.mark.parametrize("running", ["cluster"], indirect=True)
+def test_a_question_for_the_masters_that_fails_leaves_a_doubt_which_a_look_settles(group: Group) -> None:
+    get_or_load("product:1", NO_L1, Loader("before"))
+    before = connections.doubts()
+
+    def fail(**options: Any) -> None:
+        raise OSError("no node answers")
+
+    with pytest.raises(OSError, match="no node"):
+        door.client()._asked_once(fail)()
+    assert connections.doubts() not in {None, before}
+    wait_for(lambda: not runtime.bus.is_in_doubt, seconds=5)
+    assert get_or_load("product:1", NO_L1, Loader("after")).outcome is Outcome.REDIS_HIT
+
+
 def test_a_master_that_the_sentinels_have_replaced_is_left_while_it_still_takes_writes(
     tmp_path: Path, settings: Settings
 ) -> None:
