@@ -25,7 +25,7 @@ except EnvError as error:
 _host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
 bind = f"{_host}:{settings.PORT}"
 
-worker_class = "gthread"
+worker_class = "speedscale.worker.Worker"
 workers = settings.WEB_CONCURRENCY
 threads = settings.WEB_THREADS
 # A MongoClient must not be carried across fork, so each worker loads the application itself.

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.conf import settings
 from pymongo import MongoClient
@@ -179,6 +180,10 @@ def half_a_request(port: int) -> socket.socket:
     return connection
 
 
+def accepts(pid: int) -> bool:
+    return any(connection.status == psutil.CONN_LISTEN for connection in psutil.Process(pid).net_connections())
+
+
 @pytest.mark.timeout(60)
 def test_a_web_server_that_is_told_to_end_answers_what_it_has_begun(tmp_path: Path, products_db: Any) -> None:
     store(draft("M-1", name="Wireless Mouse"))
@@ -188,8 +193,15 @@ def test_a_web_server_that_is_told_to_end_answers_what_it_has_begun(tmp_path: Pa
         begun = [half_a_request(port) for _ in range(4)]
         answered = len(visitors.fates)
         wait_for(lambda: len(visitors.fates) > answered + 20)  # By then all of the four have been accepted.
+        workers = psutil.Process(server.pid).children()
+        for worker in workers:
+            worker.suspend()
+        begun += [half_a_request(port) for _ in range(12)]  # These wait in the kernel, with those of the visitors.
         told_at = time.monotonic()
         server.signal(signal.SIGTERM)
+        wait_for(lambda: not accepts(server.pid))
+        for worker in workers:
+            worker.resume()
         for connection in begun:
             connection.sendall(b"Host: shop.example\r\nConnection: close\r\n\r\n")
         answers = [http.client.HTTPResponse(connection) for connection in begun]
