@@ -41,13 +41,13 @@ class TraceMiddleware:
             outcome = trace.outcome
             if outcome is not None:
                 response["X-Cache"] = outcome.header
+            route = _route(request) if trace.recorded else ""
+            path = _full_path(request.path, request.META.get("QUERY_STRING", "")) if route else ""
+            method, status, generated = request.method or "", response.status_code, _GENERATED in request.META
             # What no step covers is the way through Django: middleware, routing, building the response.
             elapsed_ms = trace.close_rest("framework")
             response["Server-Timing"] = trace.server_timing(elapsed_ms)
-            if trace.recorded and (route := _route(request)):
-                path = _full_path(request.path, request.META.get("QUERY_STRING", ""))
-                method = request.method or ""
-                status, generated = response.status_code, _GENERATED in request.META
+            if route:
                 recorder.record(Finished(time(), trace, route, method, path, status, elapsed_ms, generated))
         return response
 
