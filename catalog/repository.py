@@ -111,12 +111,19 @@ def list_categories(*, parent: str = "", limit: int = 50) -> list[Category]:
     return [_category(document) for document in documents]
 
 
-def find_products(product_ids: Sequence[str]) -> list[Product]:
-    """Return the active products among ``product_ids``, in that order; ids that name none are left out."""
-    with mongo.reading() as database:
-        documents = list(database[PRODUCTS].find(_active(product_ids), _NOT_NEEDED_BY_PAGES))
-    found = {str(document["_id"]): document for document in documents}
-    return [to_product(found[identifier]) for identifier in product_ids if identifier in found]
+def joined_products(identifiers: str, *, into: str) -> dict[str, Any]:
+    """Return the stage of an aggregation that adds the active products whose ids a field holds, in any order.
+
+    Args:
+        identifiers: name of the field.
+        into: name of the field for what :func:`~catalog.documents.to_product` reads.
+    """
+    pipeline = [{"$match": {"active": True}}, {"$project": _NOT_NEEDED_BY_PAGES}]
+    return {
+        "$lookup": {
+            "from": PRODUCTS, "localField": identifiers, "foreignField": "_id", "pipeline": pipeline, "as": into,
+        }
+    }  # fmt: skip
 
 
 def stock_of(product_ids: Sequence[str]) -> dict[str, int]:

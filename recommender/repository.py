@@ -14,6 +14,9 @@ from typing import Any
 from bson import ObjectId
 
 from catalog import mongo
+from catalog.documents import to_product
+from catalog.products import Product
+from catalog.repository import joined_products
 from recommender.models import Manifest, TrainingRunning, UnknownModel
 
 MODELS = "models"
@@ -35,12 +38,14 @@ class Neighbours:
         scores: their cosines, 0 to 1.
         features: what can be told of the product itself.
         shared: for each neighbour, the bits of the features that it shares.
+        products: by id those of them, and of the product itself, that are active.
     """
 
     ids: tuple[str, ...]
     scores: tuple[float, ...]
     features: tuple[str, ...]
     shared: tuple[int, ...]
+    products: Mapping[str, Product]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +66,30 @@ def active_version() -> str | None:
     return document["version"] if document else None
 
 
-def find_neighbours(version: str, product_id: str) -> Neighbours | None:
-    """Return the neighbours of a product; ``None`` if the model does not know it."""
+def find_neighbours(version: str, product_id: str, *, most: int) -> Neighbours | None:
+    """Return the neighbours of a product, and the products themselves; ``None`` if the model does not know it.
+
+    Both come with one query, because a query takes longer than what it reads here.
+
+    Args:
+        most: so many neighbours are read, the best ones.
+    """
+    first = {"$concatArrays": [[ObjectId(product_id)], {"$slice": ["$ids", most]}]}
+    stages = [
+        {"$match": {"_id": f"{version}:{product_id}"}},
+        {"$set": {"ids": {"$slice": ["$ids", most]}, "wanted": first}},
+        joined_products("wanted", into="products"),
+    ]
     with mongo.reading() as database:
-        document = database[SIMILAR].find_one({"_id": f"{version}:{product_id}"})
+        document = next(database[SIMILAR].aggregate(stages), None)
     if document is None:
         return None
     return Neighbours(
         ids=tuple(str(identifier) for identifier in document["ids"]),
-        scores=tuple(score / 1000 for score in document["scores"]),
+        scores=tuple(score / 1000 for score in document["scores"][:most]),
         features=tuple(document["features"]),
-        shared=tuple(document["shared"]),
+        shared=tuple(document["shared"][:most]),
+        products={product.id: product for product in map(to_product, document["products"])},
     )
 
 

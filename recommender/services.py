@@ -124,9 +124,9 @@ def _still_available(rows: Sequence[SimilarJSON], product_id: str) -> list[Simil
 
 
 def _load(version: str, product_id: str, most: int) -> SimilarListJSON:
-    neighbours = None if version == NO_MODEL else repository.find_neighbours(version, product_id)
+    neighbours = None if version == NO_MODEL else repository.find_neighbours(version, product_id, most=most)
     if neighbours is not None and neighbours.ids:
-        item, rows = _stored(product_id, neighbours, most)
+        item, rows = _stored(product_id, neighbours)
         if rows:
             return SimilarListJSON(origin=ML_ENGINE, model=version, placed=False, data=rows)
         return _fallback(item, most)
@@ -138,10 +138,9 @@ def _load(version: str, product_id: str, most: int) -> SimilarListJSON:
     return _fallback(item, most)
 
 
-def _stored(product_id: str, neighbours: Neighbours, most: int) -> tuple[Product, list[SimilarJSON]]:
-    """Return the product and what the model found for it; both come with one query."""
-    wanted = [product_id, *neighbours.ids[:most]]
-    found = {product.id: product for product in products.find_products(wanted)}
+def _stored(product_id: str, neighbours: Neighbours) -> tuple[Product, list[SimilarJSON]]:
+    """Return the product and what the model found for it."""
+    found = neighbours.products
     item = found.get(product_id)
     if item is None:
         raise ProductNotFound(product_id[:40])
