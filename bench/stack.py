@@ -47,11 +47,11 @@ class Stack:
 
 
 @contextmanager
-def running_stack(*, products: int, settings: dict[str, str] | None = None) -> Iterator[Stack]:
+def running_stack(*, products: int, settings: dict[str, str] | None = None, cache_mb: int = 1024) -> Iterator[Stack]:
     """Start MongoDB, Redis and two web workers with ``products`` seeded products; the rate limit is off."""
     with ExitStack() as cleanup:
         directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="speedscale-bench-")))
-        mongod = MongodServer(directory / "mongodb", cache_mb=1024)
+        mongod = MongodServer(directory / "mongodb", cache_mb=cache_mb)
         cleanup.callback(mongod.stop)
         redis_server = RedisServer(directory / "redis")
         cleanup.callback(redis_server.stop)

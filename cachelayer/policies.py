@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -56,6 +55,10 @@ class Policy:
         return now_ms + int(soft * 1000), now_ms + int(self.hard_seconds * 1000)
 
 
+_known: list[tuple[dict[str, dict[str, Any]], dict[str, Policy]]] = []
+"""The setting that was read last, and what it says; each read of the cache asks for it."""
+
+
 def policy_named(name: str) -> Policy:
     """Return the policy of this name; raise ``ImproperlyConfigured`` where settings have none."""
     try:
@@ -68,7 +71,9 @@ def policy_named(name: str) -> Policy:
 def all_policies() -> dict[str, Policy]:
     """Return the policies of the settings by name."""
     configured: dict[str, dict[str, Any]] = settings.CACHE_POLICIES
-    return _read(tuple((name, tuple(sorted(rules.items()))) for name, rules in configured.items()))
+    if not _known or _known[0][0] is not configured:
+        _known[:] = [(configured, {name: Policy(name=name, **rules) for name, rules in configured.items()})]
+    return _known[0][1]
 
 
 def policy_table() -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -91,8 +96,3 @@ def _cells(policy: Policy) -> tuple[str, ...]:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:,g} s" if seconds > 0 else "no"
-
-
-@lru_cache(maxsize=8)
-def _read(configured: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]) -> dict[str, Policy]:
-    return {name: Policy(name=name, **dict(rules)) for name, rules in configured}

@@ -75,7 +75,7 @@ def find_neighbours(version: str, product_id: str, *, most: int) -> Neighbours |
         most: so many neighbours are read, the best ones.
     """
     first = {"$concatArrays": [[ObjectId(product_id)], {"$slice": ["$ids", most]}]}
-    stages = [
+    stages: list[dict[str, Any]] = [
         {"$match": {"_id": f"{version}:{product_id}"}},
         {"$set": {"ids": {"$slice": ["$ids", most]}, "wanted": first}},
         joined_products("wanted", into="products"),

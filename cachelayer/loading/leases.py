@@ -24,6 +24,13 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('DEL', KEYS[2])
 return 1
 """
+_READ_OR_ACQUIRE = """
+local value = redis.call('GET', KEYS[1])
+if value then
+  return {value, 0}
+end
+return {false, redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0}
+"""
 _RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('DEL', KEYS[1])
@@ -50,6 +57,9 @@ class LeaseCounts:
 
 
 counts = LeaseCounts()
+_MOST_GIVEN = 1_000
+_given: dict[str, str] = {}
+"""Tokens by key under which no thread of this process has begun to load."""
 
 
 def _count(granted: object) -> None:
@@ -71,6 +81,29 @@ def acquire(key: str, *, seconds: float) -> str | None:
     granted = door.run(lambda client: client.set(lease_key(key), token, nx=True, px=int(seconds * 1000)), name="lease")
     _count(granted)
     return token if granted else None
+
+
+def read_or_acquire(key: str, *, seconds: float) -> bytes | None:
+    """Return the stored value; where there is none, ask for the lease in the same round trip.
+
+    The lease is for this process, whichever of its threads gets to load: :func:`take_given` returns it.
+    """
+    token = secrets.token_hex(8)
+    names, arguments = [value_key(key), lease_key(key)], [token, int(seconds * 1000)]
+    value, granted = door.run(lambda client: _eval(client, _READ_OR_ACQUIRE, names, arguments))
+    if value is None:
+        _count(granted)
+    if granted:
+        if len(_given) >= _MOST_GIVEN:
+            _given.clear()  # Their threads have died; the leases expire by themselves.
+        _given[key] = token
+    found: bytes | None = value
+    return found
+
+
+def take_given(key: str) -> str | None:
+    """Return the token that this process was given for ``key`` and has not used yet."""
+    return _given.pop(key, None)
 
 
 def acquire_and_read(key: str, *, seconds: float) -> tuple[str | None, bytes | None]:

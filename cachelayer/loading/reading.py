@@ -73,7 +73,8 @@ class Read:
             raise
 
     def _ask_redis(self, epoch: int) -> tuple[Outcome, Stored] | None:
-        stored = read_redis(self._key)
+        raw = leases.read_or_acquire(self._key, seconds=self._policy.lease_seconds)
+        stored = unwrapped(raw, self._key)
         return None if stored is None else self.usable(stored, epoch)
 
     def from_local(self) -> tuple[Outcome, Stored] | None:
@@ -158,6 +159,9 @@ class Read:
     def _load_under_lease(self) -> tuple[Outcome, Stored]:
         patience = Patience(self._policy.wait_seconds)
         while True:
+            # Of the threads that found nothing another one may have been given the lease than the one that loads.
+            if (given := leases.take_given(self._key)) is not None:
+                return self._load_and_store(given)
             epoch = local.epoch
             try:
                 token, raw = leases.acquire_and_read(self._key, seconds=self._policy.lease_seconds)

@@ -235,20 +235,40 @@ def test_what_another_process_has_just_refreshed_is_not_loaded_again() -> None:
 
 def test_of_many_threads_that_find_a_hot_value_gone_from_l1_one_asks_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    read_redis = reading.read_redis
+    read_or_acquire = leases.read_or_acquire
 
-    def slow_read(key: str) -> Any:
+    def slow_read(key: str, *, seconds: float) -> bytes | None:
         asked.append(key)
         sleep(0.05)
-        return read_redis(key)
+        return read_or_acquire(key, seconds=seconds)
 
     get_or_load("k", POLICY, Loader())
     engine.clear_local()
-    monkeypatch.setattr(reading, "read_redis", slow_read)
+    monkeypatch.setattr(leases, "read_or_acquire", slow_read)
     with ThreadPoolExecutor(30) as pool:
         outcomes = list(pool.map(lambda _: outcome_of("k", Loader()), range(30)))
     assert asked == ["k"]
     assert set(outcomes) <= {Outcome.REDIS_HIT, Outcome.L1_HIT}
+
+
+def test_a_value_that_is_nowhere_is_loaded_under_the_lease_that_came_with_the_answer() -> None:
+    granted, refused = leases.counts.granted, leases.counts.refused
+    loader = Loader()
+    assert outcome_of("k", loader) is Outcome.MISS
+    assert (leases.counts.granted, leases.counts.refused) == (granted + 1, refused)
+    assert door.client().get(leases.lease_key("k")) is None, "it is given back"
+    engine.clear_local()
+    assert outcome_of("k", loader) is Outcome.REDIS_HIT
+    assert leases.counts.granted == granted + 1, "what is there needs none"
+
+
+def test_whichever_thread_loads_takes_the_lease_that_another_one_was_given() -> None:
+    assert leases.read_or_acquire("k", seconds=30) is None  # A thread that is not back yet, of this very process.
+    started = monotonic()
+    assert outcome_of("k", Loader()) is Outcome.MISS
+    assert monotonic() - started < 1, "and it does not wait for it"
+    engine.clear_local()
+    assert outcome_of("k", Loader()) is Outcome.REDIS_HIT
 
 
 def test_while_one_thread_renews_a_value_in_l1_the_others_do_not_wait() -> None:
@@ -470,7 +490,7 @@ def test_the_trace_tells_each_lookup_with_key_outcome_and_age() -> None:
         ("a", Outcome.L1_HIT, "L1_CACHE"),
     ]
     assert trace.outcome is Outcome.MISS
-    assert {"redis", "lease", "load"} <= set(trace.self_ms_by_name())
+    assert {"redis", "load"} <= set(trace.self_ms_by_name())
     assert all(lookup.age_seconds < 5 for lookup in trace.lookups)
 
 
