@@ -17,15 +17,13 @@ from catalog.search.meaning import Interpretation
 from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
 from catalog.search.postings import Wanted, apart, evaluate, strong_words, sure_of_price, wanted_phases
 from catalog.search.ranking import Candidate
-from catalog.vocabulary.postings import PostingsGone, PostingsState, read_ids, read_lists
+from catalog.vocabulary.postings import COUNTED_PIECES, PostingsGone, PostingsState, read_ids, read_lists
 from catalog.vocabulary.recent import Recent, find_recent
 from catalog.vocabulary.store import lexicon
 
 _ROUNDS = 3
 """So many times products are looked up for one window, where many of them turn out not to match."""
 _TRIES = 2
-COUNTED_PIECES = 2
-"""The values of many results are counted over the products of the first pieces, which are the most popular."""
 logger = logging.getLogger(__name__)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from catalog.documents import to_document
 from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
+from catalog.search.index_keys import brand_term
 from catalog.search.interpretation import interpret
 from catalog.search.plan import narrowing_of
+from catalog.search.postings import term_key, word_key
 from catalog.search.request import SearchRequest, Sort
 from catalog.services.editing import change_product, create_product, deactivate_product
 from catalog.services.finding import _choice, _numbered, find_page
@@ -22,8 +25,9 @@ from catalog.services.numbered import gather
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
 from catalog.tests.kept import kept_catalogue
+from catalog.vocabulary import postings
 from catalog.vocabulary.building import build_vocabulary
-from catalog.vocabulary.postings import POSTINGS
+from catalog.vocabulary.postings import COUNTED_PIECES, POSTINGS, read_lists
 from catalog.vocabulary.recent import RECENT, begin_anew
 from catalog.vocabulary.store import lexicon
 
@@ -242,10 +246,47 @@ def test_a_search_that_meets_a_new_numbering_uses_it(catalogue: Any) -> None:
     assert {result.product.id for result in find_page(request).results} == before
 
 
+def test_lists_that_were_read_are_kept_and_so_is_that_there_are_none(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = lexicon.state().postings
+    assert state is not None
+    keys = {word_key("red"), word_key("nowhere"), term_key(brand_term(BRANDS[0]))}
+    first = read_lists(state, keys, range(COUNTED_PIECES))
+    assert word_key("nowhere") not in first
+    asked: list[Collection[str]] = []
+    by_ids = postings._by_ids
+
+    def noted(database: Any, identifiers: Collection[str]) -> Any:
+        asked.append(identifiers)
+        return by_ids(database, identifiers)
+
+    monkeypatch.setattr(postings, "_by_ids", noted)
+    assert read_lists(state, keys, range(COUNTED_PIECES)) == first
+    assert not any(asked)
+    # Of the pieces behind, which few searches read, nothing is kept.
+    assert len(read_lists(state, keys, range(state.chunks))[word_key("red")]) > len(first[word_key("red")])
+    assert any(asked)
+    lexicon.forget()
+    assert read_lists(state, keys, range(COUNTED_PIECES)) == first
+
+
+def test_what_is_kept_of_lists_is_bounded() -> None:
+    kept = postings._Kept(10_000)
+    for number in range(1_000):
+        kept.put(f"{number}", number, size=1_000)
+    assert kept.get("999") == 999
+    assert kept.get("0") is None
+    kept.put("too large", 1, size=postings._KEPT_BYTES)
+    assert kept.get("too large") is None
+
+
 def test_without_lists_search_walks_to_the_products(catalogue: Any) -> None:
     request = SearchRequest(query="red mouse")
     before = {result.product.id for result in find_page(request).results}
     catalogue[POSTINGS].drop()
+    assert {result.product.id for result in find_page(request).results} == before, "with what this process has kept"
+    lexicon.forget()
     meaning = interpret(request.query, lexicon)[0]
     choice = _choice(meaning, 0, narrowing_of(request))
     assert gather(meaning, choice.narrowing, choice.everything) is None

@@ -7,18 +7,18 @@ so a search that meets a change of builds finds nothing rather than something wr
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from bson import ObjectId
+from cachetools import LRUCache
 from pyroaring import BitMap
 
 from catalog import mongo
 from catalog.search.attributes import TellingAttribute
-from catalog.search.index_keys import ANY_TERM
-from catalog.search.postings import bucket_of, term_key
+from catalog.search.postings import bucket_of
 
 POSTINGS = "search_postings"
 BLOCK = 64
@@ -26,8 +26,12 @@ BLOCK = 64
 ID_BYTES = 12
 _FEW = 12
 _AFTER_SLASH = chr(ord("/") + 1)
-_ALWAYS = term_key(ANY_TERM)
-"""A list that every build has in its first piece."""
+COUNTED_PIECES = 2
+"""The values of many results are counted over the products of the first pieces, which are the most popular."""
+_KEPT_BYTES = 6 * 2**20
+_KEPT_BLOCKS = 2_048
+"""So many blocks of ids, those of the most popular products, take part in what is kept."""
+_ENTRY_BYTES = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,38 @@ class PostingsGone(LookupError):
     """The build has been replaced since its name was read."""
 
 
+class _Kept:
+    """What this process has read lately of the first pieces; a build never changes, so it can only fall out of use."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._lock = threading.Lock()
+        self._entries: LRUCache[tuple[str, int, str] | str, tuple[int, Any]] = LRUCache(
+            max_bytes, getsizeof=lambda entry: entry[0]
+        )
+
+    def get(self, key: tuple[str, int, str] | str) -> Any:
+        with self._lock:
+            entry = self._entries.get(key)
+        return None if entry is None else entry[1]
+
+    def put(self, key: tuple[str, int, str] | str, value: Any, *, size: int) -> None:
+        if size + _ENTRY_BYTES < _KEPT_BYTES:
+            with self._lock:
+                self._entries[key] = (size + _ENTRY_BYTES, value)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+
+_kept = _Kept(_KEPT_BYTES)
+
+
+def forget_lists() -> None:
+    """Drop what this process has read of the lists."""
+    _kept.forget()
+
+
 def read_lists(
     state: PostingsState, keys: Collection[str], chunks: Iterable[int], *, begun: Mapping[str, BitMap] | None = None
 ) -> dict[str, BitMap]:
@@ -102,32 +138,59 @@ def read_lists(
     Raises:
         PostingsGone: another build has taken the place of this one.
     """
-    wanted = {*keys, _ALWAYS}
-    places = {list_id(state.build, chunk, key): (chunk, key) for chunk in chunks for key in wanted}
     parts: dict[str, list[BitMap]] = {key: [one] for key, one in (begun or {}).items()}
-    short: dict[str, set[str]] = {}
+    places: dict[str, tuple[int, str]] = {}
+    for chunk in chunks:
+        for key in keys:
+            kept: BitMap | None = _kept.get((state.build, chunk, key)) if chunk < COUNTED_PIECES else None
+            if kept is None:
+                places[list_id(state.build, chunk, key)] = (chunk, key)
+            elif kept:
+                parts.setdefault(key, []).append(kept)
+    for key, found in _read_lists(state, places):
+        parts.setdefault(key, []).append(found)
+    return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in parts.items()}
+
+
+def _read_lists(state: PostingsState, places: Mapping[str, tuple[int, str]]) -> list[tuple[str, BitMap]]:
+    """Return key and list of what there is at some places; keep those of the first pieces, and that there is none."""
+    short: dict[str, set[tuple[int, str]]] = {}
     buckets = {
         place: bucket_id(state.build, chunk, bucket_of(key, state.buckets[chunk]))
         for place, (chunk, key) in places.items()
     }
+    found: list[tuple[str, BitMap]] = []
+    if not places:
+        return found
     # Where they are few, the short lists are asked for at once: some kilobytes too many cost less than a second query.
     at_once = len(places) <= _FEW
+    always = block_id(state.build, 0)
     with mongo.reading() as database:
-        rows = _by_ids(database, [*places, *buckets.values()] if at_once else places)
-        for place, (_, key) in places.items():
+        rows = _by_ids(database, [always, *places, *(buckets.values() if at_once else ())])
+        if always not in rows:
+            raise PostingsGone(state.build)
+        for place, (chunk, key) in places.items():
             if place in rows:
-                parts.setdefault(key, []).append(BitMap.deserialize(rows[place]["list"]))
+                packed = rows[place]["list"]
+                found.append((key, _keep(state, chunk, key, BitMap.deserialize(packed), size=len(packed))))
             else:
-                short.setdefault(buckets[place], set()).add(key)
+                short.setdefault(buckets[place], set()).add((chunk, key))
         if not at_once:
             rows = _by_ids(database, short)
-    for bucket in short.keys() & rows.keys():
-        together = orjson.loads(rows[bucket]["lists"])
-        for key in short[bucket].intersection(together):
-            parts.setdefault(key, []).append(BitMap(together[key]))
-    if _ALWAYS not in parts:
-        raise PostingsGone(state.build)
-    return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in parts.items()}
+    for bucket, wanted in short.items():
+        together = orjson.loads(rows[bucket]["lists"]) if bucket in rows else {}
+        for chunk, key in wanted:
+            numbers = BitMap(together.get(key, ()))
+            _keep(state, chunk, key, numbers, size=4 * len(numbers))
+            if numbers:
+                found.append((key, numbers))
+    return found
+
+
+def _keep(state: PostingsState, chunk: int, key: str, found: BitMap, *, size: int) -> BitMap:
+    if chunk < COUNTED_PIECES:
+        _kept.put((state.build, chunk, key), found, size=size)
+    return found
 
 
 def _by_ids(database: mongo.Documents, identifiers: Collection[str]) -> dict[str, Mapping[str, Any]]:
@@ -144,21 +207,41 @@ def read_ids(state: PostingsState, numbers: Collection[int]) -> dict[int, str]:
     Raises:
         PostingsGone: another build has taken the place of this one.
     """
-    blocks = {block_id(state.build, number // BLOCK): number // BLOCK for number in numbers}
-    with mongo.reading() as database:
-        rows = _by_ids(database, blocks)
-    if len(rows) < len(blocks):
-        raise PostingsGone(state.build)
-    packed = {blocks[place]: row["ids"] for place, row in rows.items()}
+    packed: dict[int, bytes] = {}
+    blocks: dict[str, int] = {}
+    for block in {number // BLOCK for number in numbers}:
+        place = block_id(state.build, block)
+        kept = _kept.get(place) if block < _KEPT_BLOCKS else None
+        if kept is not None:
+            packed[block] = kept
+        else:
+            blocks[place] = block
+    if blocks:
+        with mongo.reading() as database:
+            rows = _by_ids(database, blocks)
+        if len(rows) < len(blocks):
+            raise PostingsGone(state.build)
+        for place, row in rows.items():
+            packed[blocks[place]] = row["ids"]
+            if blocks[place] < _KEPT_BLOCKS:
+                _kept.put(place, row["ids"], size=len(row["ids"]))
     found = {}
     for number in numbers:
-        block, place = divmod(number, BLOCK)
-        found[number] = str(ObjectId(packed[block][place * ID_BYTES : (place + 1) * ID_BYTES]))
+        block, first = divmod(number, BLOCK)
+        found[number] = packed[block][first * ID_BYTES : (first + 1) * ID_BYTES].hex()
     return found
 
 
 def read_telling_attributes(state: PostingsState, category: str) -> tuple[TellingAttribute, ...]:
     """Return the attributes that matter in a category, the best first."""
+    place = facets_id(state.build, category)
+    kept: tuple[TellingAttribute, ...] | None = _kept.get(place)
+    if kept is not None:
+        return kept
     with mongo.reading() as database:
-        row = database[POSTINGS].find_one({"_id": facets_id(state.build, category)})
-    return tuple(TellingAttribute(name, tuple(values)) for name, values in row["attributes"]) if row else ()
+        row = database[POSTINGS].find_one({"_id": place})
+    if not row:
+        return ()
+    found = tuple(TellingAttribute(name, tuple(values)) for name, values in row["attributes"])
+    _kept.put(place, found, size=sum(len(text) + 60 for attribute in found for text in attribute.values))
+    return found

@@ -19,7 +19,7 @@ from catalog import mongo
 from catalog.changes import SYNONYMS_TAG
 from catalog.search.lexicon import SynonymRule, TermStats
 from catalog.search.spelling import Spelling, best_spellings, deletions_of_typed
-from catalog.vocabulary.postings import POSTINGS, PostingsState, postings_state
+from catalog.vocabulary.postings import POSTINGS, PostingsState, forget_lists, postings_state
 from catalog.vocabulary.recent import RECENT
 from catalog.vocabulary.synonyms import SYNONYMS, rules_of
 
@@ -132,9 +132,15 @@ class MongoLexicon:
 
     def forget(self) -> None:
         """Drop what was looked up, because the stored vocabulary has changed."""
+        self.forget_terms()
+        forget_lists()
+        with self._lock:
+            self._few.clear()
+
+    def forget_terms(self) -> None:
+        """Drop what was looked up of single terms."""
         with self._lock:
             self._terms.clear()
-            self._few.clear()
 
     def _kept(self, name: str, read: Callable[[], T]) -> T:
         with self._lock:
