@@ -28,7 +28,7 @@ _FEW = 12
 _AFTER_SLASH = chr(ord("/") + 1)
 COUNTED_PIECES = 2
 """The values of many results are counted over the products of the first pieces, which are the most popular."""
-_KEPT_BYTES = 6 * 2**20
+_KEPT_BYTES = 4 * 2**20
 _KEPT_BLOCKS = 2_048
 """So many blocks of ids, those of the most popular products, take part in what is kept."""
 _ENTRY_BYTES = 250
