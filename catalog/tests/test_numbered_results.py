@@ -277,8 +277,9 @@ def test_what_is_kept_of_lists_is_bounded() -> None:
         kept.put(f"{number}", number, size=1_000)
     assert kept.get("999") == 999
     assert kept.get("0") is None
-    kept.put("too large", 1, size=postings._KEPT_BYTES)
+    kept.put("too large", 1, size=10_000)
     assert kept.get("too large") is None
+    assert kept.get("999") == 999, "and nothing makes room for it"
 
 
 def test_without_lists_search_walks_to_the_products(catalogue: Any) -> None:

@@ -110,7 +110,7 @@ class _Kept:
         return None if entry is None else entry[1]
 
     def put(self, key: tuple[str, int, str] | str, value: Any, *, size: int) -> None:
-        if size + _ENTRY_BYTES < _KEPT_BYTES:
+        if size + _ENTRY_BYTES <= self._entries.maxsize:
             with self._lock:
                 self._entries[key] = (size + _ENTRY_BYTES, value)
 
@@ -154,29 +154,26 @@ def read_lists(
 
 def _read_lists(state: PostingsState, places: Mapping[str, tuple[int, str]]) -> list[tuple[str, BitMap]]:
     """Return key and list of what there is at some places; keep those of the first pieces, and that there is none."""
+    found: list[tuple[str, BitMap]] = []
+    if not places:
+        return found
     short: dict[str, set[tuple[int, str]]] = {}
     buckets = {
         place: bucket_id(state.build, chunk, bucket_of(key, state.buckets[chunk]))
         for place, (chunk, key) in places.items()
     }
-    found: list[tuple[str, BitMap]] = []
-    if not places:
-        return found
     # Where they are few, the short lists are asked for at once: some kilobytes too many cost less than a second query.
     at_once = len(places) <= _FEW
-    always = block_id(state.build, 0)
     with mongo.reading() as database:
-        rows = _by_ids(database, [always, *places, *(buckets.values() if at_once else ())])
-        if always not in rows:
-            raise PostingsGone(state.build)
+        rows = _of_build(database, state, [*places, *(buckets.values() if at_once else ())])
         for place, (chunk, key) in places.items():
             if place in rows:
                 packed = rows[place]["list"]
                 found.append((key, _keep(state, chunk, key, BitMap.deserialize(packed), size=len(packed))))
             else:
                 short.setdefault(buckets[place], set()).add((chunk, key))
-        if not at_once:
-            rows = _by_ids(database, short)
+        if short and not at_once:
+            rows = _of_build(database, state, short)
     for bucket, wanted in short.items():
         together = orjson.loads(rows[bucket]["lists"]) if bucket in rows else {}
         for chunk, key in wanted:
@@ -191,6 +188,17 @@ def _keep(state: PostingsState, chunk: int, key: str, found: BitMap, *, size: in
     if chunk < COUNTED_PIECES:
         _kept.put((state.build, chunk, key), found, size=size)
     return found
+
+
+def _of_build(
+    database: mongo.Documents, state: PostingsState, identifiers: Collection[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Return documents of a build by id, as :func:`_by_ids` does, sure that those which are not there never were."""
+    always = block_id(state.build, 0)
+    rows = _by_ids(database, [always, *identifiers])
+    if always not in rows:
+        raise PostingsGone(state.build)
+    return rows
 
 
 def _by_ids(database: mongo.Documents, identifiers: Collection[str]) -> dict[str, Mapping[str, Any]]:
