@@ -16,4 +16,9 @@ if [ "$1" = make-key ]; then
 fi
 program="$1"
 shift
+if [ "$program" = mongod ]; then
+    # A member follows another primary soon after its own fell silent, instead of waiting for that one's answer.
+    set -- --setParameter oplogFetcherSteadyStateMaxFetcherRestarts=0 \
+        --setParameter oplogNetworkTimeoutBufferSeconds=2 "$@"
+fi
 exec docker-entrypoint.sh "$program" --keyFile "$key_file" --bind_ip_all "$@"

@@ -18,6 +18,11 @@ from speedscale.embedded.process import ServerError
 _NOT_YET_INITIALIZED = 94
 _ALREADY_INITIALIZED = 23
 _READY_SECONDS = 90.0
+LEAVE_SILENT_SOURCE = (
+    *("--setParameter", "oplogFetcherSteadyStateMaxFetcherRestarts=0"),
+    *("--setParameter", "oplogNetworkTimeoutBufferSeconds=2"),
+)
+"""How a member follows another primary soon after its own fell silent, instead of waiting for that one's answer."""
 
 
 class MongoReplicaSet:
@@ -107,7 +112,7 @@ class MongoReplicaSet:
             replica_set=self.name,
             port=port,
             cache_mb=self._cache_mb,
-            arguments=self._arguments,
+            arguments=(*LEAVE_SILENT_SOURCE, *self._arguments),
         )
 
     def _has_primary(self) -> bool:

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from catalog.cluster.plan import make_plan
+from speedscale.embedded.mongo_sets import LEAVE_SILENT_SOURCE
 from speedscale.embedded.ports import free_port
 from speedscale.embedded.process import ServerProcess
 from speedscale.embedded.redis import RedisServer, redis_binary
@@ -146,6 +147,21 @@ def test_the_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
     assert (tmp_path / "key").read_bytes() == first
     assert 6 <= len(first) <= 1024
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o400
+
+
+def test_members_are_told_to_leave_a_source_that_fell_silent(tmp_path: Path) -> None:
+    entrypoint = tmp_path / "docker-entrypoint.sh"
+    entrypoint.write_text('#!/bin/sh\necho "$@"\n')
+    entrypoint.chmod(0o755)
+    script = ["/bin/sh", str(DEPLOY / "mongo" / "member.sh")]
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "KEY_FILE": "/key"}
+
+    def started(*command: str) -> list[str]:
+        return subprocess.run([*script, *command], env=env, capture_output=True, text=True, check=True).stdout.split()
+
+    own = ["--keyFile", "/key", "--bind_ip_all"]
+    assert started("mongod", "--shardsvr") == ["mongod", *own, *LEAVE_SILENT_SOURCE, "--shardsvr"]
+    assert started("mongos", "--port", "27017") == ["mongos", *own, "--port", "27017"]
 
 
 def test_three_sentinels_as_the_script_configures_them_replace_a_dead_master(tmp_path: Path) -> None:

@@ -128,9 +128,10 @@ def test_ten_drills_lose_no_acknowledged_write_and_recover_within_15_seconds() -
 
 
 @pytest.mark.drill
-def test_a_silent_primary_costs_no_acknowledged_write() -> None:
+def test_a_silent_primary_costs_no_acknowledged_write_and_writes_go_on_within_15_seconds() -> None:
     told = drill("--fault", "pause")
     assert told["lost"] == 0
+    assert told["faults"][0]["write_gap_seconds"] < 15
     assert told["faults"][0]["cached_read_gap_seconds"] < 5
 
 
