@@ -24,7 +24,7 @@ FACET_SAMPLE = 500
 FEW = 1_000
 """Up to this many results are put in order here rather than found in order."""
 PRICE_INDEX = "terms_price"
-_RANKED = ("words", "spans", "impacts", "product_type", "category", "stock", "order.popularity")
+_RANKED = ("words", "spans", "impacts", "brand", "product_type", "category", "stock", "order.popularity")
 """What ranking needs of a product."""
 _LABELS = ("brand", "category_path", "price", "rating")
 """What facets count of a product, besides its stock."""
@@ -90,7 +90,7 @@ def find_window(
 
     Args:
         terms: whose places in each product ranking wants to know.
-        labelled: whether facets or explanations are wanted, and so the labels of each candidate.
+        labelled: whether facets are wanted, and so the labels of each candidate.
     """
     found: list[Candidate] = []
     until = deadline()
@@ -146,20 +146,24 @@ def _find(
             )[:limit]
         else:
             documents = list(cursor.sort([("order.popularity", -1)]).limit(limit).batch_size(limit))
-    return [
-        Candidate(
-            id=str(document["_id"]),
-            key=document["order"]["popularity"],
-            places=_places(document.get("words", ()), terms),
-            spans=document.get("spans", 0),
-            impacts=document.get("impacts", ""),
-            product_type=document["product_type"],
-            category=document["category"],
-            stock=document["stock"],
-            labels=_row(document) if labelled else None,
-        )
-        for document in documents
-    ]
+    return [_candidate(document, terms, labelled=labelled) for document in documents]
+
+
+def _candidate(document: Mapping[str, Any], terms: Sequence[str], *, labelled: bool) -> Candidate:
+    words = document.get("words", ())
+    return Candidate(
+        id=str(document["_id"]),
+        key=document["order"]["popularity"],
+        words=words,
+        places=_places(words, terms),
+        spans=document.get("spans", 0),
+        impacts=document.get("impacts", ""),
+        brand=document["brand"],
+        product_type=document["product_type"],
+        category=document["category"],
+        stock=document["stock"],
+        labels=_row(document) if labelled else None,
+    )
 
 
 def _places(words: Sequence[str], terms: Sequence[str]) -> list[int]:

@@ -19,6 +19,8 @@ _LONGEST = 600
 _FIRST = ord("0")
 _LEVELS = [round(10 * 2 ** (step / 6)) for step in range(60)]
 CHARACTERS = "".join(chr(_FIRST + step) for step in range(len(_LEVELS)))
+SATURATION = 2.0
+"""Occurrences (weighted) at which a word counts half of what it can: BM25's k1."""
 
 
 def _by_length(weight: int, typical: int, share: int) -> list[int]:
@@ -80,3 +82,10 @@ def occurrences_of(character: str) -> float:
     """Return the weighted number of occurrences that a character stands for."""
     step = ord(character) - _FIRST
     return _LEVELS[step] / 100 if 0 <= step < len(_LEVELS) else 0.0
+
+
+SATURATED = {
+    character: occurrences_of(character) * (SATURATION + 1) / (occurrences_of(character) + SATURATION)
+    for character in CHARACTERS
+}
+"""What a word counts that a product is about as much as a character says: 1 for a single occurrence, below 3."""

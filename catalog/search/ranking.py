@@ -3,13 +3,13 @@
 A score adds up, word by word, how much a product is about the word (BM25F, with what was stored for it by
 :mod:`catalog.search.impacts`) times how much the word tells (its inverse document frequency), then how well the whole
 fits: words side by side, a product that *is* the thing asked for. Stock and popularity decide among products that fit
-about as well.
+about as well. Then what the best have in common lifts others that have it too (:mod:`catalog.search.likeness`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -17,8 +17,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from catalog.search.facets import FacetRow
-from catalog.search.impacts import CHARACTERS, occurrences_of
+from catalog.search.impacts import SATURATED
 from catalog.search.index_keys import MAX_POPULARITY, TIE_BITS, brand_words, kind_words, unpacked_spans
+from catalog.search.likeness import FIRST, NOT_ALIKE, Likeness, likeness_to
 from catalog.search.meaning import Interpretation, Origin, Want
 
 
@@ -33,8 +34,6 @@ class Field(Enum):
     DESCRIPTION = "description"
 
 
-SATURATION = 2.0
-"""Occurrences (weighted) at which a word counts half of what it can: BM25's k1."""
 SYNONYM_WEIGHT = 0.6
 ADJACENT = 0.2
 HEAD = 0.6
@@ -47,16 +46,20 @@ class Candidate(NamedTuple):
 
     Attributes:
         key: its sort key in the static order.
-        places: of each term of :func:`terms_of`, its place in the product's words, or -1.
+        words: all that it is found by.
+        places: of each term of :func:`terms_of`, its place in ``words``, or -1.
+        impacts: how much it is about each of ``words``, a character each.
         category: the last level of its path.
-        labels: what facets and explanations need besides; ``None`` where neither is wanted.
+        labels: what facets count; ``None`` where they are not wanted.
     """
 
     id: str
     key: int
+    words: Sequence[str]
     places: Sequence[int]
     spans: int
     impacts: str
+    brand: str
     product_type: str
     category: str
     stock: int
@@ -106,7 +109,8 @@ def terms_of(meaning: Interpretation) -> tuple[str, ...]:
 class Ranking:
     """Scores candidates for one query."""
 
-    def __init__(self, meaning: Interpretation) -> None:
+    def __init__(self, meaning: Interpretation, like: Likeness = NOT_ALIKE) -> None:
+        self._like = like
         self._wants = meaning.wants
         self._head = meaning.head
         slots = {term: slot for slot, term in enumerate(terms_of(meaning))}
@@ -123,19 +127,22 @@ class Ranking:
             for want in meaning.wants
         ]
 
-    def ranked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+    def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         """Return the candidates, best first; those of equal score stay in the order given."""
-        return sorted(candidates, key=self._cost)
+        scored = _sorted(
+            (self.plain_score(candidate) + self._likeness(candidate), candidate) for candidate in candidates
+        )
+        return [candidate for _, candidate in scored]
 
-    def _cost(self, candidate: Candidate) -> float:
-        return -self.score(candidate)
-
-    def score(self, candidate: Candidate) -> float:
-        """Return the score of a candidate."""
+    def plain_score(self, candidate: Candidate) -> float:
+        """Return the score of a candidate without what it gains by being like the best."""
         best = self._best_options(candidate)
         total = sum(points for points, _ in best)
         total += self._side_by_side(candidate) + self._is_one(candidate, best)
         return total + _of_product(candidate)
+
+    def _likeness(self, candidate: Candidate) -> float:
+        return self._like.of(candidate.words, candidate.impacts)
 
     def explained(self, candidate: Candidate) -> Score:
         """Return the score of a candidate with its parts."""
@@ -153,6 +160,7 @@ class Ranking:
             ("words", sum(points for points, _ in best)),
             ("side by side", self._side_by_side(candidate)),
             ("is what was asked for", self._is_one(candidate, best)),
+            ("like the first results", self._likeness(candidate)),
             ("stock", _of_stock(candidate)),
             ("popularity", POPULAR * _fame(candidate.popularity)),
         )
@@ -166,7 +174,7 @@ class Ranking:
             best, chosen = 0.0, -1
             for number, (slots, weight, _) in enumerate(options):
                 points = weight * min(
-                    [_SATURATED[impacts[places[slot]]] if 0 <= places[slot] < len(impacts) else 0.0 for slot in slots]
+                    [SATURATED[impacts[places[slot]]] if 0 <= places[slot] < len(impacts) else 0.0 for slot in slots]
                 )
                 if points > best:
                     best, chosen = points, number
@@ -190,10 +198,30 @@ class Ranking:
         return HEAD * self._wants[self._head].rarity if is_one else 0.0
 
 
-_SATURATED = {
-    character: occurrences_of(character) * (SATURATION + 1) / (occurrences_of(character) + SATURATION)
-    for character in CHARACTERS
-}
+def rank(meaning: Interpretation, candidates: Iterable[Candidate]) -> tuple[Ranking, list[Candidate]]:
+    """Rank the candidates of a search, and once more by what the best of them are like, where there are enough.
+
+    Returns:
+        The ranking, by which others can be put in the same order, and the candidates, best first. Those of equal score
+        stay in the order given.
+    """
+    plain = Ranking(meaning)
+    scored = _sorted((plain.plain_score(candidate), candidate) for candidate in candidates)
+    if len(scored) <= FIRST:
+        return plain, [candidate for _, candidate in scored]
+    like = likeness_to((_example(candidate) for _, candidate in scored[:FIRST]), score=scored[0][0])
+    again = _sorted((score + like.of(candidate.words, candidate.impacts), candidate) for score, candidate in scored)
+    return Ranking(meaning, like), [candidate for _, candidate in again]
+
+
+def _example(candidate: Candidate) -> Iterator[tuple[str, str]]:
+    """Yield what others may have in common with a product: not its brand, for which nobody has asked."""
+    brand = brand_words(candidate.brand)
+    return (held for held in zip(candidate.words, candidate.impacts, strict=False) if held[0] not in brand)
+
+
+def _sorted(scored: Iterable[tuple[float, Candidate]]) -> list[tuple[float, Candidate]]:
+    return sorted(scored, key=lambda pair: -pair[0])
 
 
 def _option_weight(want: Want, number: int) -> float:
@@ -216,8 +244,7 @@ def _field_of(candidate: Candidate, slot: int, term: str) -> Field:
     if place < labels:
         if term in kind_words(candidate.product_type, candidate.category):
             return Field.KIND
-        is_brand = candidate.labels is not None and term in brand_words(candidate.labels.brand)
-        return Field.BRAND if is_brand else Field.CATEGORY
+        return Field.BRAND if term in brand_words(candidate.brand) else Field.CATEGORY
     return Field.ATTRIBUTE if place < attributes else Field.DESCRIPTION
 
 

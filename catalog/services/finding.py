@@ -23,7 +23,7 @@ from catalog.search.plan import (
     plan_everything,
     plan_phases,
 )
-from catalog.search.ranking import Candidate, Ranking, terms_of
+from catalog.search.ranking import Candidate, Ranking, rank, terms_of
 from catalog.search.request import PAGE_SIZE, SearchRequest, Sort
 from catalog.services.faceting import Source, facets_of, source_of
 from catalog.services.found import NOTHING, Choice, Page, Result
@@ -147,11 +147,11 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     start = Place(after.phase, after.key, after.seen) if after is not None else Place()
     offset = after.offset if after is not None else 0
     all_results = _numbered(choice, start)
-    labelled = request.explain or (with_facets and after is None)
+    labelled = with_facets and after is None
     window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW, labelled=labelled)
-    ranking = Ranking(choice.meaning)
     with span("rank"):
-        best = ranking.ranked(window.candidates)[offset : offset + request.limit]
+        ranking, ranked = rank(choice.meaning, window.candidates)
+    best = ranked[offset : offset + request.limit]
     if not best and not window.complete:
         # That nothing was found in time does not mean that there is nothing.
         raise CatalogUnavailable("The search took too long.")
@@ -194,7 +194,7 @@ def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Seq
         if len(found) >= missing:
             break
         fewer = _choice(meaning, choice.number, narrowing_of(request))
-        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labelled=request.explain)
+        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labelled=False)
         fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
         seen.update(candidate.id for candidate in fresh)
         found += ranking.ranked(fresh)[: missing - len(found)]
