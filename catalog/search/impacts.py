@@ -19,7 +19,7 @@ _LONGEST = 600
 _FIRST = ord("0")
 _LEVELS = [round(10 * 2 ** (step / 6)) for step in range(60)]
 CHARACTERS = "".join(chr(_FIRST + step) for step in range(len(_LEVELS)))
-SATURATION = 2.0
+_SATURATION = 2.0
 """Occurrences (weighted) at which a word counts half of what it can: BM25's k1."""
 
 
@@ -85,7 +85,7 @@ def occurrences_of(character: str) -> float:
 
 
 SATURATED = {
-    character: occurrences_of(character) * (SATURATION + 1) / (occurrences_of(character) + SATURATION)
+    character: occurrences_of(character) * (_SATURATION + 1) / (occurrences_of(character) + _SATURATION)
     for character in CHARACTERS
 }
 """What a word counts that a product is about as much as a character says: 1 for a single occurrence, below 3."""

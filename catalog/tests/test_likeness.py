@@ -51,6 +51,12 @@ def test_the_reasons_name_what_it_gained(catalogue: Any) -> None:
     assert parts["M12"] > parts["M06"] > 0
 
 
+def test_the_scores_that_are_told_are_those_that_make_the_order(catalogue: Any) -> None:
+    scores = [row["why"]["score"] for row in found(explain=True)["data"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == 3, "the first six, the one that is like them, the others"
+
+
 def test_pages_follow_one_order(catalogue: Any) -> None:
     whole = [result.product.sku for result in find_page(SearchRequest(query="monitor", limit=100)).results]
     paged: list[str] = []
