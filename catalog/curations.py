@@ -129,7 +129,7 @@ def matching_ids(phase: Phase, identifiers: Sequence[str]) -> set[str]:
     """Return those of some products that ``phase`` matches; each is looked up by its id."""
     if not identifiers:
         return set()
-    some = among(phase, identifiers)
+    some = among(phase, map(ObjectId, identifiers))
     with mongo.reading() as database:
         return {str(found["_id"]) for found in database[PRODUCTS].find(some.filter, {"_id": 1}).hint(some.hint)}
 

@@ -19,32 +19,42 @@ def shared_labels(features: Sequence[str], mask: int) -> list[str]:
     return [label for number, label in enumerate(features) if mask >> number & 1]
 
 
-def tell_reason(item: Product, neighbour: Product, *, score: float, shared: Sequence[str]) -> str:
-    """Say in words why ``neighbour`` is shown beside ``item``.
+class Reasons:
+    """Says in words why products are shown beside one.
 
     Args:
-        score: their cosine.
-        shared: features that both have, most telling first.
+        item: the product beside which they are shown.
     """
-    parts = [_relation(item, neighbour, score)]
-    facts = [label for label in shared if not label.startswith(WORD_MARK)][:_TOLD]
-    if facts:
-        parts.append(f"both with {' and '.join(facts)}")
-    else:
-        said = " ".join((item.product_type, *item.category_path, item.brand)).casefold()
-        words = [label for label in shared if label.strip("“”").casefold() not in said][:_TOLD]
-        if words:
-            parts.append(f"both {' and '.join(words)}")
-    text = ", ".join(part for part in parts if part) or "Much the same words"
-    return text[0].upper() + text[1:]
 
+    def __init__(self, item: Product) -> None:
+        self._item = item
+        self._said = " ".join((item.product_type, *item.category_path, item.brand)).casefold()
 
-def _relation(item: Product, neighbour: Product, score: float) -> str:
-    if score >= NEARLY_SAME:
-        return "Nearly the same product"
-    brand = " and brand" if item.brand and item.brand == neighbour.brand else ""
-    if item.product_type and item.product_type == neighbour.product_type:
-        return f"same type{brand}"
-    if item.category_path == neighbour.category_path:
-        return f"also in {item.category}" + (", same brand" if brand else "")
-    return "same brand" if brand else ""
+    def of(self, neighbour: Product, *, score: float, shared: Sequence[str]) -> str:
+        """Return why ``neighbour`` is shown.
+
+        Args:
+            score: their cosine.
+            shared: features that both have, most telling first.
+        """
+        parts = [self._relation(neighbour, score)]
+        facts = [label for label in shared if label[0] != WORD_MARK][:_TOLD]
+        if facts:
+            parts.append(f"both with {' and '.join(facts)}")
+        else:
+            words = [label for label in shared if label.strip("“”").casefold() not in self._said][:_TOLD]
+            if words:
+                parts.append(f"both {' and '.join(words)}")
+        text = ", ".join(filter(None, parts)) or "Much the same words"
+        return text[0].upper() + text[1:]
+
+    def _relation(self, neighbour: Product, score: float) -> str:
+        if score >= NEARLY_SAME:
+            return "Nearly the same product"
+        item = self._item
+        brand = " and brand" if item.brand and item.brand == neighbour.brand else ""
+        if item.product_type and item.product_type == neighbour.product_type:
+            return f"same type{brand}"
+        if item.category_path == neighbour.category_path:
+            return f"also in {item.category}" + (", same brand" if brand else "")
+        return "same brand" if brand else ""

@@ -74,18 +74,18 @@ def find_neighbours(version: str, product_id: str, *, most: int) -> Neighbours |
     Args:
         most: so many neighbours are read, the best ones.
     """
-    first = {"$concatArrays": [[ObjectId(product_id)], {"$slice": ["$ids", most]}]}
+    itself_first = {"$concatArrays": [[ObjectId(product_id)], {"$slice": ["$ids", most]}]}
     stages: list[dict[str, Any]] = [
         {"$match": {"_id": f"{version}:{product_id}"}},
-        {"$set": {"ids": {"$slice": ["$ids", most]}, "wanted": first}},
-        joined_products("wanted", into="products"),
+        {"$set": {"ids": itself_first}},
+        joined_products("ids", into="products"),
     ]
     with mongo.reading() as database:
         document = next(database[SIMILAR].aggregate(stages), None)
     if document is None:
         return None
     return Neighbours(
-        ids=tuple(str(identifier) for identifier in document["ids"]),
+        ids=tuple(map(str, document["ids"][1:])),
         scores=tuple(score / 1000 for score in document["scores"][:most]),
         features=tuple(document["features"]),
         shared=tuple(document["shared"][:most]),

@@ -18,7 +18,7 @@ from catalog.search.index_keys import category_key
 from recommender import repository
 from recommender.caching import LONG, NO_MODEL, SHORT, active_version, cached_list
 from recommender.placing import Placed, place_product
-from recommender.reasons import shared_labels, tell_reason
+from recommender.reasons import Reasons, shared_labels
 from recommender.repository import Neighbours
 
 FALLBACK = "CATEGORY_FALLBACK"
@@ -90,7 +90,8 @@ def similar_products(*, product_id: str, limit: int = SHORT) -> Similar:
 
 def _tagged(value: SimilarListJSON) -> Loaded:
     """Name what a list depends on: the categories of what it shows, in which a name or a price may change."""
-    tags = {UNPLACED, *(category_tag(row["categoryPath"]) for row in value["data"])}
+    # Most of them are in the same few categories.
+    tags = {UNPLACED, *map(category_tag, {tuple(row["categoryPath"]) for row in value["data"]})}
     if not value["data"]:
         tags.add(ANY_PRODUCT)
     return Loaded(value, tuple(sorted(tags)))
@@ -144,11 +145,12 @@ def _stored(product_id: str, neighbours: Neighbours) -> tuple[Product, list[Simi
     item = found.get(product_id)
     if item is None:
         raise ProductNotFound(product_id[:40])
+    reasons = Reasons(item)
     rows = [
         _described(
             found[identifier],
             score=score,
-            reason=tell_reason(item, found[identifier], score=score, shared=shared_labels(neighbours.features, mask)),
+            reason=reasons.of(found[identifier], score=score, shared=shared_labels(neighbours.features, mask)),
         )
         for identifier, score, mask in zip(neighbours.ids, neighbours.scores, neighbours.shared, strict=True)
         if identifier in found and found[identifier].in_stock
@@ -162,11 +164,12 @@ def _fallback(item: Product, most: int) -> SimilarListJSON:
 
 def _placed(version: str, item: Product, most: int) -> list[SimilarJSON]:
     entries: list[Placed] = place_product(version, item, limit=most)
+    reasons = Reasons(item)
     return [
         _described(
             entry.product,
             score=entry.score,
-            reason=tell_reason(item, entry.product, score=entry.score, shared=entry.shared),
+            reason=reasons.of(entry.product, score=entry.score, shared=entry.shared),
         )
         for entry in entries
     ]

@@ -233,13 +233,13 @@ def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any
     return rest
 
 
-def among(phase: Phase, identifiers: Iterable[str], *, cut: bool = False) -> Phase:
+def among(phase: Phase, identifiers: Iterable[ObjectId], *, cut: bool = False) -> Phase:
     """Return ``phase`` restricted to some products, which are looked up by their ids.
 
     Args:
         cut: whether there are more results than these.
     """
-    wanted = [ObjectId(identifier) for identifier in identifiers]
+    wanted = list(identifiers)
     return Phase(phase.name, {**phase.filter, "_id": {"$in": wanted}}, BY_ID, len(wanted), cut)
 
 

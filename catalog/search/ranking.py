@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from catalog.search.facets import FacetRow
@@ -39,6 +39,7 @@ ADJACENT = 0.2
 HEAD = 0.6
 OUT_OF_STOCK = 0.5
 POPULAR = 0.5
+_FAME = POPULAR / math.log1p(MAX_POPULARITY)
 
 
 class Candidate(NamedTuple):
@@ -64,11 +65,6 @@ class Candidate(NamedTuple):
     category: str
     stock: int
     labels: FacetRow | None = None
-
-    @property
-    def popularity(self) -> int:
-        """Its popularity, the upper bits of the key."""
-        return self.key >> TIE_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +133,8 @@ class Ranking:
     def plain_score(self, candidate: Candidate) -> float:
         """Return the score of a candidate without what it gains by being like the best."""
         best = self._best_options(candidate)
-        total = sum(points for points, _ in best)
-        total += self._side_by_side(candidate) + self._is_one(candidate, best)
-        return total + _of_product(candidate)
+        total = sum([points for points, _ in best]) + self._side_by_side(candidate) + self._is_one(candidate, best)
+        return total + _of_stock(candidate) + _of_popularity(candidate)
 
     def _likeness(self, candidate: Candidate) -> float:
         return self._like.of(candidate.words, candidate.impacts)
@@ -162,20 +157,19 @@ class Ranking:
             ("is what was asked for", self._is_one(candidate, best)),
             ("like the first results", self._likeness(candidate)),
             ("stock", _of_stock(candidate)),
-            ("popularity", POPULAR * _fame(candidate.popularity)),
+            ("popularity", _of_popularity(candidate)),
         )
         return Score(sum(points for _, points in parts), tuple(evidence), parts)
 
     def _best_options(self, candidate: Candidate) -> list[tuple[float, int]]:
         """Return for each want the points of its best option, and which one that is; -1 where the product has none."""
-        places, impacts = candidate.places, candidate.impacts
+        impacts, known = candidate.impacts, len(candidate.impacts)
+        held = [SATURATED[impacts[place]] if 0 <= place < known else 0.0 for place in candidate.places]
         found = []
         for options in self._options:
             best, chosen = 0.0, -1
             for number, (slots, weight, _) in enumerate(options):
-                points = weight * min(
-                    [SATURATED[impacts[places[slot]]] if 0 <= places[slot] < len(impacts) else 0.0 for slot in slots]
-                )
+                points = weight * (held[slots[0]] if len(slots) == 1 else min([held[slot] for slot in slots]))
                 if points > best:
                     best, chosen = points, number
             found.append((best, chosen))
@@ -221,7 +215,8 @@ def _example(candidate: Candidate) -> Iterator[tuple[str, str]]:
 
 
 def _sorted(scored: Iterable[tuple[float, Candidate]]) -> list[tuple[float, Candidate]]:
-    return sorted(scored, key=lambda pair: -pair[0])
+    # Reversed, those of equal score stay in their order all the same.
+    return sorted(scored, key=itemgetter(0), reverse=True)
 
 
 def _option_weight(want: Want, number: int) -> float:
@@ -248,15 +243,10 @@ def _field_of(candidate: Candidate, slot: int, term: str) -> Field:
     return Field.ATTRIBUTE if place < attributes else Field.DESCRIPTION
 
 
-def _of_product(candidate: Candidate) -> float:
-    return _of_stock(candidate) + POPULAR * _fame(candidate.popularity)
-
-
 def _of_stock(candidate: Candidate) -> float:
     return 0.0 if candidate.stock > 0 else -OUT_OF_STOCK
 
 
-@lru_cache(maxsize=10_000)
-def _fame(popularity: int) -> float:
-    """Return a popularity on a scale from 0 to 1, on which a hundred times as popular is a fixed step."""
-    return math.log1p(popularity) / math.log1p(MAX_POPULARITY)
+def _of_popularity(candidate: Candidate) -> float:
+    """Return what popularity adds, on a scale on which a hundred times as popular is a fixed step."""
+    return math.log1p(candidate.key >> TIE_BITS) * _FAME

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from bson import ObjectId
+
 from cachelayer.trace import span
 from catalog import candidates
 from catalog.candidates import Place, Window
@@ -243,7 +245,7 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
 
     is_all = window.end is None and window.complete and request.after is None
     if is_all:
-        phase = among(choice.everything, [candidate.id for candidate in window.candidates])
+        phase = among(choice.everything, [ObjectId(candidate.id) for candidate in window.candidates])
         shown = Source(phase, _rows(window), whole=True)
     elif request.after is None and all_results is not None and all_results.is_countable:
         # The candidates at hand are the first results.

@@ -17,7 +17,7 @@ from catalog.search.meaning import Interpretation
 from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
 from catalog.search.postings import Wanted, apart, evaluate, strong_words, sure_of_price, wanted_phases
 from catalog.search.ranking import Candidate
-from catalog.vocabulary.postings import COUNTED_PIECES, PostingsGone, PostingsState, read_ids, read_lists
+from catalog.vocabulary.postings import COUNTED_PIECES, PostingsGone, PostingsState, joined, read_ids, read_pieces
 from catalog.vocabulary.recent import Recent, find_recent
 from catalog.vocabulary.store import lexicon
 
@@ -95,15 +95,15 @@ class Numbered:
         Whatever is searched for, the same products are looked at, so that fewer results are never counted as more.
         """
         needed = set() if self.complete else self.asked.needed()
-        lists = read_lists(self.state, {*keys, *needed}, range(min(self.state.chunks, COUNTED_PIECES)))
-        counted = self.sure if self.complete else evaluate(self.asked, lists)
-        nothing = BitMap()
-        return {key: counted.intersection_cardinality(lists.get(key, nothing)) for key in keys}
+        pieces = read_pieces(self.state, {*keys, *needed}, range(min(self.state.chunks, COUNTED_PIECES)))
+        asked = joined({key: pieces[key] for key in needed if key in pieces})
+        counted = self.sure if self.complete else evaluate(self.asked, asked)
+        return {key: sum(map(counted.intersection_cardinality, pieces.get(key, ()))) for key in keys}
 
     def first(self, limit: int) -> Phase:
         """Return the query that matches the first ``limit`` results, in their static order within each phase."""
         numbers = list(islice(chain.from_iterable(self.sets), limit + 1))
-        ids = read_ids(self.state, numbers[:limit]).values()
+        ids = read_ids(self.state, numbers[:limit])
         return among(self.everything, {*ids, *self.recent.ids}, cut=len(numbers) > limit)
 
     def _from(self, start: Place) -> Iterator[tuple[int, int]]:
@@ -133,7 +133,7 @@ class Numbered:
                     break
                 taken += batch
                 ids = read_ids(self.state, [number for _, number in batch])
-                wanted = among(self.everything, set(ids.values()) - recent)
+                wanted = among(self.everything, set(ids) - recent)
                 found += candidates.find_among(wanted, terms=terms, deadline=deadline, labelled=labelled)
                 if len(found) >= size:
                     break
@@ -198,14 +198,17 @@ def _sets(
 ) -> tuple[dict[str, BitMap], list[BitMap], bool]:
     """Return the lists that were read, what each phase takes in, and whether that is all of it."""
     keys = {key for phase in phases for key in phase.needed()} | strong.needed()
-    lists = read_lists(state, keys, [0])
+    pieces = read_pieces(state, keys, [0])
+    lists = joined(pieces)
     found = [evaluate(phase, lists) for phase in phases]
     is_enough = _is_enough(apart(found), start)
     if is_enough and strong.clauses:
         is_enough = len(BitMap.union(*found) & evaluate(strong, lists)) > TOTAL_CAP
     if state.chunks == 1 or is_enough:
         return lists, found, state.chunks == 1
-    lists = read_lists(state, keys, range(1, state.chunks), begun=lists)
+    for key, of in read_pieces(state, keys, range(1, state.chunks)).items():
+        pieces.setdefault(key, []).extend(of)
+    lists = joined(pieces)
     return lists, [evaluate(phase, lists) for phase in phases], True
 
 

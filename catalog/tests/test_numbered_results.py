@@ -27,7 +27,8 @@ from catalog.tests.factories import draft, store
 from catalog.tests.kept import kept_catalogue
 from catalog.vocabulary import postings
 from catalog.vocabulary.building import build_vocabulary
-from catalog.vocabulary.postings import COUNTED_PIECES, POSTINGS, read_lists
+from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
+from catalog.vocabulary.postings import COUNTED_PIECES, POSTINGS, PostingsGone, joined, read_ids, read_pieces
 from catalog.vocabulary.recent import RECENT, begin_anew
 from catalog.vocabulary.store import lexicon
 
@@ -252,7 +253,7 @@ def test_lists_that_were_read_are_kept_and_so_is_that_there_are_none(
     state = lexicon.state().postings
     assert state is not None
     keys = {word_key("red"), word_key("nowhere"), term_key(brand_term(BRANDS[0]))}
-    first = read_lists(state, keys, range(COUNTED_PIECES))
+    first = joined(read_pieces(state, keys, range(COUNTED_PIECES)))
     assert word_key("nowhere") not in first
     asked: list[Collection[str]] = []
     by_ids = postings._by_ids
@@ -262,24 +263,51 @@ def test_lists_that_were_read_are_kept_and_so_is_that_there_are_none(
         return by_ids(database, identifiers)
 
     monkeypatch.setattr(postings, "_by_ids", noted)
-    assert read_lists(state, keys, range(COUNTED_PIECES)) == first
+    assert joined(read_pieces(state, keys, range(COUNTED_PIECES))) == first
     assert not any(asked)
     # Of the pieces behind, which few searches read, nothing is kept.
-    assert len(read_lists(state, keys, range(state.chunks))[word_key("red")]) > len(first[word_key("red")])
+    assert len(joined(read_pieces(state, keys, range(state.chunks)))[word_key("red")]) > len(first[word_key("red")])
     assert any(asked)
     lexicon.forget()
-    assert read_lists(state, keys, range(COUNTED_PIECES)) == first
+    assert joined(read_pieces(state, keys, range(COUNTED_PIECES))) == first
 
 
 def test_what_is_kept_of_lists_is_bounded() -> None:
-    kept = postings._Kept(10_000)
-    for number in range(1_000):
-        kept.put(f"{number}", number, size=1_000)
-    assert kept.get("999") == 999
-    assert kept.get("0") is None
-    kept.put("too large", 1, size=10_000)
-    assert kept.get("too large") is None
-    assert kept.get("999") == 999, "and nothing makes room for it"
+    kept = KeptLists(10_000)
+    kept.put((f"{number}", number, 1_000) for number in range(1_000))
+    assert kept.get(["0", "999"]) == {"999": 999}
+    kept.put([("too large", 1, 10_000)])
+    assert kept.get(["too large", "999"]) == {"999": 999}, "and nothing makes room for it"
+
+
+def test_ids_are_kept_of_the_most_popular_products_alone() -> None:
+    products = 200_000
+    ids = [number.to_bytes(ID_BYTES, "big") for number in range(products)]
+    kept = KeptIds("build", products)
+    last = products // BLOCK
+    blocks = {block: b"".join(ids[block * BLOCK : (block + 1) * BLOCK]) for block in (0, 7, last)}
+    assert kept.missing(blocks) == [0, 7, last]
+    kept.put(blocks)
+    assert kept.missing(blocks) == [last]
+    assert [kept.get(number) for number in (0, 63, 7 * BLOCK, 8 * BLOCK - 1)] == [
+        ids[0], ids[63], ids[7 * BLOCK], ids[8 * BLOCK - 1],
+    ]  # fmt: skip
+
+
+def test_ids_come_in_the_order_asked_for_and_from_the_build_asked_for(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.vocabulary.kept._BLOCKS", 1)
+    state = lexicon.state().postings
+    assert state is not None
+    ordered = [
+        each["_id"] for each in catalogue[PRODUCTS].find({"active": True}, {"_id": 1}).sort("order.popularity", -1)
+    ]
+    numbers = [state.products - 1, 0, BLOCK, 1]
+    for _ in range(2):
+        assert read_ids(state, numbers) == [ordered[number] for number in numbers]
+    with pytest.raises(PostingsGone):
+        read_ids(replace(state, build="gone"), numbers)
 
 
 def test_without_lists_search_walks_to_the_products(catalogue: Any) -> None:

@@ -18,7 +18,7 @@ from catalog.tests.factories import draft, store
 from catalog.vocabulary import building, numbering
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.learning import drift, refresh_vocabulary
-from catalog.vocabulary.postings import POSTINGS, read_lists
+from catalog.vocabulary.postings import POSTINGS, joined, read_pieces
 from catalog.vocabulary.recent import RECENT
 from catalog.vocabulary.reindexing import is_outdated
 from catalog.vocabulary.store import BUILD, TERMS, VocabularyState, lexicon
@@ -95,7 +95,7 @@ def test_wherever_a_numbering_ends_searches_have_a_complete_build(
     state = lexicon.state().postings
     assert state is not None
     wireless = term_key("wireless")
-    assert len(read_lists(state, [wireless], [0])[wireless]) == 5
+    assert len(joined(read_pieces(state, [wireless], [0]))[wireless]) == 5
     build_vocabulary(catalogue)
     assert len(builds(catalogue)) == 2, "the one in use and the former one; what was left is gone"
     build_vocabulary(catalogue)

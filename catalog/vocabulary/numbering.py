@@ -26,8 +26,8 @@ from catalog.progress import Progress
 from catalog.search.attributes import Value, attribute_texts, telling_attributes
 from catalog.search.index_keys import ANY_TERM, category_key
 from catalog.search.postings import CHUNK, bucket_of, keys_of
+from catalog.vocabulary.kept import BLOCK
 from catalog.vocabulary.postings import (
-    BLOCK,
     POSTINGS,
     block_id,
     bucket_id,

@@ -7,31 +7,26 @@ so a search that meets a change of builds finds nothing rather than something wr
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from cachetools import LRUCache
+from bson import ObjectId
 from pyroaring import BitMap
 
 from catalog import mongo
 from catalog.search.attributes import TellingAttribute
 from catalog.search.postings import bucket_of
+from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
 
 POSTINGS = "search_postings"
-BLOCK = 64
-"""So many ids are kept together."""
-ID_BYTES = 12
 _FEW = 12
 _AFTER_SLASH = chr(ord("/") + 1)
 COUNTED_PIECES = 2
 """The values of many results are counted over the products of the first pieces, which are the most popular."""
-_KEPT_BYTES = 4 * 2**20
-_KEPT_BLOCKS = 2_048
-"""So many blocks of ids, those of the most popular products, take part in what is kept."""
-_ENTRY_BYTES = 250
+Pieces = dict[str, list[BitMap]]
+"""For each key its lists, one for each piece that has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,68 +90,48 @@ class PostingsGone(LookupError):
     """The build has been replaced since its name was read."""
 
 
-class _Kept:
-    """What this process has read lately of the first pieces; a build never changes, so it can only fall out of use."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._lock = threading.Lock()
-        self._entries: LRUCache[tuple[str, int, str] | str, tuple[int, Any]] = LRUCache(
-            max_bytes, getsizeof=lambda entry: entry[0]
-        )
-
-    def get(self, key: tuple[str, int, str] | str) -> Any:
-        with self._lock:
-            entry = self._entries.get(key)
-        return None if entry is None else entry[1]
-
-    def put(self, key: tuple[str, int, str] | str, value: Any, *, size: int) -> None:
-        if size + _ENTRY_BYTES <= self._entries.maxsize:
-            with self._lock:
-                self._entries[key] = (size + _ENTRY_BYTES, value)
-
-    def forget(self) -> None:
-        with self._lock:
-            self._entries.clear()
-
-
-_kept = _Kept(_KEPT_BYTES)
+_lists = KeptLists()
+_ids = [KeptIds()]
+"""Of the build that was read last."""
 
 
 def forget_lists() -> None:
     """Drop what this process has read of the lists."""
-    _kept.forget()
+    _lists.clear()
+    _ids[0] = KeptIds()
 
 
-def read_lists(
-    state: PostingsState, keys: Collection[str], chunks: Iterable[int], *, begun: Mapping[str, BitMap] | None = None
-) -> dict[str, BitMap]:
+def read_pieces(state: PostingsState, keys: Collection[str], chunks: Iterable[int]) -> Pieces:
     """Return the lists of ``keys`` within some pieces; a key without products is left out.
-
-    Args:
-        begun: the lists of other pieces, to go on with.
 
     Raises:
         PostingsGone: another build has taken the place of this one.
     """
-    parts: dict[str, list[BitMap]] = {key: [one] for key, one in (begun or {}).items()}
+    pieces: Pieces = {}
+    wanted = [(state.build, chunk, key) for chunk in chunks for key in keys]
+    kept = _lists.get([place for place in wanted if place[1] < COUNTED_PIECES])
     places: dict[str, tuple[int, str]] = {}
-    for chunk in chunks:
-        for key in keys:
-            kept: BitMap | None = _kept.get((state.build, chunk, key)) if chunk < COUNTED_PIECES else None
-            if kept is None:
-                places[list_id(state.build, chunk, key)] = (chunk, key)
-            elif kept:
-                parts.setdefault(key, []).append(kept)
+    for place in wanted:
+        found: BitMap | None = kept.get(place)
+        if found is None:
+            places[list_id(*place)] = place[1:]
+        elif found:
+            pieces.setdefault(place[2], []).append(found)
     for key, found in _read_lists(state, places):
-        parts.setdefault(key, []).append(found)
-    return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in parts.items()}
+        pieces.setdefault(key, []).append(found)
+    return pieces
+
+
+def joined(pieces: Pieces) -> dict[str, BitMap]:
+    """Return the lists over all pieces that were read."""
+    return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in pieces.items()}
 
 
 def _read_lists(state: PostingsState, places: Mapping[str, tuple[int, str]]) -> list[tuple[str, BitMap]]:
     """Return key and list of what there is at some places; keep those of the first pieces, and that there is none."""
-    found: list[tuple[str, BitMap]] = []
     if not places:
-        return found
+        return []
+    found: list[tuple[int, str, BitMap, int]] = []
     short: dict[str, set[tuple[int, str]]] = {}
     buckets = {
         place: bucket_id(state.build, chunk, bucket_of(key, state.buckets[chunk]))
@@ -169,7 +144,7 @@ def _read_lists(state: PostingsState, places: Mapping[str, tuple[int, str]]) -> 
         for place, (chunk, key) in places.items():
             if place in rows:
                 packed = rows[place]["list"]
-                found.append((key, _keep(state, chunk, key, BitMap.deserialize(packed), size=len(packed))))
+                found.append((chunk, key, BitMap.deserialize(packed), len(packed)))
             else:
                 short.setdefault(buckets[place], set()).add((chunk, key))
         if short and not at_once:
@@ -178,16 +153,11 @@ def _read_lists(state: PostingsState, places: Mapping[str, tuple[int, str]]) -> 
         together = orjson.loads(rows[bucket]["lists"]) if bucket in rows else {}
         for chunk, key in wanted:
             numbers = BitMap(together.get(key, ()))
-            _keep(state, chunk, key, numbers, size=4 * len(numbers))
-            if numbers:
-                found.append((key, numbers))
-    return found
-
-
-def _keep(state: PostingsState, chunk: int, key: str, found: BitMap, *, size: int) -> BitMap:
-    if chunk < COUNTED_PIECES:
-        _kept.put((state.build, chunk, key), found, size=size)
-    return found
+            found.append((chunk, key, numbers, 4 * len(numbers)))
+    _lists.put(
+        ((state.build, chunk, key), numbers, size) for chunk, key, numbers, size in found if chunk < COUNTED_PIECES
+    )
+    return [(key, numbers) for _, key, numbers, _ in found if numbers]
 
 
 def _of_build(
@@ -209,47 +179,44 @@ def _by_ids(database: mongo.Documents, identifiers: Collection[str]) -> dict[str
     return {row["_id"]: row for row in cursor}
 
 
-def read_ids(state: PostingsState, numbers: Collection[int]) -> dict[int, str]:
-    """Return the ids of numbered products.
+def read_ids(state: PostingsState, numbers: Collection[int]) -> list[ObjectId]:
+    """Return the ids of numbered products, in the order of ``numbers``.
 
     Raises:
         PostingsGone: another build has taken the place of this one.
     """
-    packed: dict[int, bytes] = {}
-    blocks: dict[str, int] = {}
-    for block in {number // BLOCK for number in numbers}:
-        place = block_id(state.build, block)
-        kept = _kept.get(place) if block < _KEPT_BLOCKS else None
-        if kept is not None:
-            packed[block] = kept
-        else:
-            blocks[place] = block
+    kept = _ids[0]
+    if kept.build != state.build:
+        kept = _ids[0] = KeptIds(state.build, state.products)
+    blocks = {block_id(state.build, block): block for block in kept.missing({number // BLOCK for number in numbers})}
+    read: dict[int, bytes] = {}
     if blocks:
         with mongo.reading() as database:
             rows = _by_ids(database, blocks)
         if len(rows) < len(blocks):
             raise PostingsGone(state.build)
-        for place, row in rows.items():
-            packed[blocks[place]] = row["ids"]
-            if blocks[place] < _KEPT_BLOCKS:
-                _kept.put(place, row["ids"], size=len(row["ids"]))
-    found = {}
+        read = {blocks[place]: row["ids"] for place, row in rows.items()}
+        kept.put(read)
+    found = []
     for number in numbers:
         block, first = divmod(number, BLOCK)
-        found[number] = packed[block][first * ID_BYTES : (first + 1) * ID_BYTES].hex()
+        if block in read:
+            found.append(ObjectId(read[block][first * ID_BYTES : (first + 1) * ID_BYTES]))
+        else:
+            found.append(ObjectId(kept.get(number)))
     return found
 
 
 def read_telling_attributes(state: PostingsState, category: str) -> tuple[TellingAttribute, ...]:
     """Return the attributes that matter in a category, the best first."""
     place = facets_id(state.build, category)
-    kept: tuple[TellingAttribute, ...] | None = _kept.get(place)
-    if kept is not None:
-        return kept
+    kept: dict[Any, tuple[TellingAttribute, ...]] = _lists.get([place])
+    if place in kept:
+        return kept[place]
     with mongo.reading() as database:
         row = database[POSTINGS].find_one({"_id": place})
     if not row:
         return ()
     found = tuple(TellingAttribute(name, tuple(values)) for name, values in row["attributes"])
-    _kept.put(place, found, size=sum(len(text) + 60 for attribute in found for text in attribute.values))
+    _lists.put([(place, found, sum(len(text) + 60 for attribute in found for text in attribute.values))])
     return found

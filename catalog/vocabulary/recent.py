@@ -43,7 +43,7 @@ class Recent:
         complete: whether no more match.
     """
 
-    ids: tuple[str, ...] = ()
+    ids: tuple[ObjectId, ...] = ()
     changed: int = 0
     complete: bool = True
 
@@ -92,5 +92,5 @@ def find_recent(phase: Phase) -> Recent:
             rows = list(cursor.limit(MOST_RECENT + 1).max_time_ms(_BUDGET_MS))
     except mongo.OutOfTime:
         return Recent((), changed, complete=False)
-    ids = tuple(str(row["_id"]) for row in rows[:MOST_RECENT])
+    ids = tuple(row["_id"] for row in rows[:MOST_RECENT])
     return Recent(ids, changed, complete=len(rows) <= MOST_RECENT)

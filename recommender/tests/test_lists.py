@@ -18,7 +18,7 @@ from recommender.diversity import Selection, select
 from recommender.evaluation import fallen_metrics, overlap_with_exact
 from recommender.features import product_features
 from recommender.neighbours import NOBODY, Nearest, NeighbourFinder
-from recommender.reasons import shared_labels, tell_reason
+from recommender.reasons import Reasons, shared_labels
 from recommender.vectors import embed
 
 
@@ -126,16 +126,14 @@ def test_what_a_product_lacks_is_no_feature_to_tell() -> None:
 
 
 def test_a_reason_names_the_relation_and_two_facts() -> None:
-    item = product(product_type="Keyboard")
+    reasons = Reasons(product(product_type="Keyboard"))
     other = product(sku="SKU-2", product_type="Keyboard", brand="Cherry")
     shared = shared_labels(["hot-swap switches", "“Aurora”", "RGB lighting", "USB-C"], 0b1111)
-    assert tell_reason(item, other, score=0.6, shared=shared) == (
-        "Same type, both with hot-swap switches and RGB lighting"
-    )
-    assert tell_reason(item, other, score=0.95, shared=[]) == "Nearly the same product"
-    assert tell_reason(item, other, score=0.6, shared=["“Aurora”", "“Keyboard”"]) == "Same type, both “Aurora”"
+    assert reasons.of(other, score=0.6, shared=shared) == ("Same type, both with hot-swap switches and RGB lighting")
+    assert reasons.of(other, score=0.95, shared=[]) == "Nearly the same product"
+    assert reasons.of(other, score=0.6, shared=["“Aurora”", "“Keyboard”"]) == "Same type, both “Aurora”"
     stranger = product(sku="SKU-3", product_type="", brand="", category_path=("Elsewhere",))
-    assert tell_reason(item, stranger, score=0.1, shared=[]) == "Much the same words"
+    assert reasons.of(stranger, score=0.1, shared=[]) == "Much the same words"
 
 
 def test_only_what_falls_by_more_than_the_margin_is_named() -> None:
