@@ -151,23 +151,20 @@ def _find(
 
 def _candidate(document: Mapping[str, Any], terms: Sequence[str], *, labelled: bool) -> Candidate:
     words = document.get("words", ())
+    # By place, and in one go: two hundred of them are made for a search.
     return Candidate(
-        id=str(document["_id"]),
-        key=document["order"]["popularity"],
-        words=words,
-        places=_places(words, terms),
-        spans=document.get("spans", 0),
-        impacts=document.get("impacts", ""),
-        brand=document["brand"],
-        product_type=document["product_type"],
-        category=document["category"],
-        stock=document["stock"],
-        labels=_row(document) if labelled else None,
+        str(document["_id"]),
+        document["order"]["popularity"],
+        words,
+        [words.index(term) if term in words else -1 for term in terms],
+        document.get("spans", 0),
+        document.get("impacts", ""),
+        document["brand"],
+        document["product_type"],
+        document["category"],
+        document["stock"],
+        _row(document) if labelled else None,
     )
-
-
-def _places(words: Sequence[str], terms: Sequence[str]) -> list[int]:
-    return [words.index(term) if term in words else -1 for term in terms]
 
 
 def _row(document: Mapping[str, Any]) -> FacetRow:

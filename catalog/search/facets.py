@@ -113,7 +113,8 @@ def count_prices(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
 
 def count_ratings(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
     """Count products with at least 4, 3, 2 and 1 stars."""
-    counted = ((stars, sum(row.rating >= stars for row in rows)) for stars in (4, 3, 2, 1))
+    ratings = sorted([row.rating for row in rows])
+    counted = ((stars, len(ratings) - bisect_left(ratings, stars)) for stars in (4, 3, 2, 1))
     return tuple(FacetValue(str(stars), str(stars), count) for stars, count in counted if count)
 
 

@@ -180,7 +180,7 @@ def _counted(sources: Sequence[Source], asked: Sequence[Asked]) -> list[list[Fac
             counts[id(source)] = source.numbered.count(needed)
     return [
         [
-            replace(value, count=sum(counts[id(source)][key] for key in keys(value.key)))
+            FacetValue(value.key, value.label, sum([counts[id(source)][key] for key in keys(value.key)]))
             if source.numbered is not None
             else value
             for value in values

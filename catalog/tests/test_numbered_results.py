@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cachelayer.trace import tracing
+from catalog.changes import announce_unknown_changes
 from catalog.documents import to_document
 from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
@@ -25,7 +27,7 @@ from catalog.services.numbered import gather
 from catalog.services.search import search_products
 from catalog.tests.factories import draft, store
 from catalog.tests.kept import kept_catalogue
-from catalog.vocabulary import postings
+from catalog.vocabulary import postings, recent
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
 from catalog.vocabulary.postings import COUNTED_PIECES, POSTINGS, PostingsGone, joined, read_ids, read_pieces
@@ -270,6 +272,35 @@ def test_lists_that_were_read_are_kept_and_so_is_that_there_are_none(
     assert any(asked)
     lexicon.forget()
     assert joined(read_pieces(state, keys, range(COUNTED_PIECES))) == first
+
+
+def test_that_nothing_has_changed_is_asked_once_until_something_does(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = SearchRequest(query="red")
+
+    def looks() -> int:
+        with tracing() as trace:
+            find_page(request)
+        return sum(span.detail == f"count {RECENT}" for span in trace.spans)
+
+    find_page(request)
+    assert looks() == 0
+    product = create_product(draft=draft("SKU-NEW", name="Red novelty"))
+    assert looks() > 0, "for as long as something has changed"
+    assert looks() > 0
+    assert product.product.id in {result.product.id for result in find_page(request).results}
+    catalogue[RECENT].delete_many({})
+    assert looks() > 0
+    assert looks() == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(recent, "generation_of", lambda _: None)
+        assert looks() > 0, "where changes may not reach this process"
+    announce_unknown_changes()
+    assert looks() > 0, "whatever changed"
+    assert looks() == 0
+    lexicon.forget()
+    assert looks() > 0
 
 
 def test_what_is_kept_of_lists_is_bounded() -> None:

@@ -20,7 +20,7 @@ from catalog.changes import SYNONYMS_TAG
 from catalog.search.lexicon import SynonymRule, TermStats
 from catalog.search.spelling import Spelling, best_spellings, deletions_of_typed
 from catalog.vocabulary.postings import POSTINGS, PostingsState, forget_lists, postings_state
-from catalog.vocabulary.recent import RECENT
+from catalog.vocabulary.recent import RECENT, forget_emptiness
 from catalog.vocabulary.synonyms import SYNONYMS, rules_of
 
 TERMS = "search_terms"
@@ -134,6 +134,7 @@ class MongoLexicon:
         """Drop what was looked up, because the stored vocabulary has changed."""
         self.forget_terms()
         forget_lists()
+        forget_emptiness()
         with self._lock:
             self._few.clear()
 
