@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from math import prod
 
 from pyroaring import BitMap
 
@@ -156,7 +157,7 @@ def gather(
 ) -> Numbered | None:
     """Find all results of a search; ``None`` where the products are not numbered.
 
-    The most popular products are looked at first; where they give enough, the others are not read.
+    Where the most popular products may give enough, these are looked at first, and the others only if they do not.
 
     Args:
         start: where the window begins that is wanted.
@@ -171,7 +172,8 @@ def gather(
             return None
         try:
             with span("intersect"):
-                lists, found, complete = _sets(state, phases, start or Place(), strong)
+                at_once = _is_little(meaning, everything, state)
+                lists, found, complete = _sets(state, phases, start or Place(), strong, at_once=at_once)
         except PostingsGone:
             lexicon.forget()
             continue
@@ -193,14 +195,31 @@ def gather(
     return None
 
 
+def _is_little(meaning: Interpretation | None, everything: Phase, state: PostingsState) -> bool:
+    """Tell whether one piece will hardly give enough, if words occur independently of each other."""
+    products = max(state.products, 1)
+    expected = products / max(state.chunks, 1)
+    if meaning is not None:
+        expected *= prod(want.frequency / products for want in meaning.wants)
+    if everything.most is not None:
+        expected = min(expected, everything.most)
+    return expected < TOTAL_CAP / 2
+
+
 def _sets(
-    state: PostingsState, phases: tuple[Wanted, ...], start: Place, strong: Wanted
+    state: PostingsState, phases: tuple[Wanted, ...], start: Place, strong: Wanted, *, at_once: bool
 ) -> tuple[dict[str, BitMap], list[BitMap], bool]:
-    """Return the lists that were read, what each phase takes in, and whether that is all of it."""
+    """Return the lists that were read, what each phase takes in, and whether that is all of it.
+
+    Args:
+        at_once: whether to read all pieces from the start, because they will be needed.
+    """
     keys = {key for phase in phases for key in phase.needed()} | strong.needed()
-    pieces = read_pieces(state, keys, [0])
+    pieces = read_pieces(state, keys, range(state.chunks) if at_once else [0])
     lists = joined(pieces)
     found = [evaluate(phase, lists) for phase in phases]
+    if at_once:
+        return lists, found, True
     is_enough = _is_enough(apart(found), start)
     if is_enough and strong.clauses:
         is_enough = len(BitMap.union(*found) & evaluate(strong, lists)) > TOTAL_CAP

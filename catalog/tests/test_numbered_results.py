@@ -17,9 +17,10 @@ from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
 from catalog.search.index_keys import brand_term
 from catalog.search.interpretation import interpret
-from catalog.search.plan import narrowing_of
+from catalog.search.plan import Narrowing, narrowing_of
 from catalog.search.postings import term_key, word_key
 from catalog.search.request import SearchRequest, Sort
+from catalog.services import numbered
 from catalog.services.editing import change_product, create_product, deactivate_product
 from catalog.services.finding import _choice, _numbered, find_page
 from catalog.services.found import Page
@@ -30,7 +31,15 @@ from catalog.tests.kept import kept_catalogue
 from catalog.vocabulary import postings, recent
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
-from catalog.vocabulary.postings import COUNTED_PIECES, POSTINGS, PostingsGone, joined, read_ids, read_pieces
+from catalog.vocabulary.postings import (
+    COUNTED_PIECES,
+    POSTINGS,
+    PostingsGone,
+    PostingsState,
+    joined,
+    read_ids,
+    read_pieces,
+)
 from catalog.vocabulary.recent import RECENT, begin_anew
 from catalog.vocabulary.store import lexicon
 
@@ -152,7 +161,11 @@ def test_adding_a_filter_never_raises_a_count_that_the_lists_tell(
     assert compared > (60 if pieces == 3 else 10)
 
 
-def test_numbered_lists_hold_exactly_what_a_query_on_the_products_finds(catalogue: Any) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_numbered_lists_hold_exactly_what_a_query_on_the_products_finds(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    monkeypatch.setattr(numbered, "_is_little", lambda *_: at_once)
     chance = random.Random(11)
     found_any = 0
     for _ in range(150):
@@ -168,6 +181,28 @@ def test_numbered_lists_hold_exactly_what_a_query_on_the_products_finds(catalogu
             assert (total, exact) == (len(true), True) if len(results.sure) == results.size else total <= len(true)
             found_any += bool(true)
     assert found_any > 50
+
+
+@pytest.mark.parametrize(("query", "cap", "reads"), [("red", 10, 1), ("red mouse", 25, 2), ("red mouse", 40, 1)])
+def test_all_pieces_are_read_at_once_where_one_will_hardly_give_enough(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, cap: int, reads: int
+) -> None:
+    monkeypatch.setattr(numbered, "TOTAL_CAP", cap)
+    monkeypatch.setattr(numbered, "WINDOW", 8)
+    asked: list[Collection[int]] = []
+
+    def noted(state: PostingsState, keys: Collection[str], chunks: Collection[int]) -> Any:
+        asked.append(chunks)
+        return read_pieces(state, keys, chunks)
+
+    monkeypatch.setattr(numbered, "read_pieces", noted)
+    choice = _choice(interpret(query, lexicon)[0], 0, Narrowing())
+    results = _numbered(choice)
+    assert results is not None
+    assert len(asked) == reads
+    true = catalogue[PRODUCTS].count_documents(choice.everything.filter)
+    assert results.complete is (query == "red mouse")
+    assert results.total() == ((true, True) if true <= cap and results.complete else (cap, False))
 
 
 def test_filters_without_words_are_counted_from_the_lists(catalogue: Any) -> None:

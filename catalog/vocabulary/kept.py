@@ -15,7 +15,7 @@ from cachetools import LRUCache
 BLOCK = 64
 """So many ids are stored together."""
 ID_BYTES = 12
-_LIST_BYTES = 6 * 2**20
+_LIST_BYTES = 4 * 2**20
 _BLOCKS = 2_048
 """So many blocks of ids are kept, those of the most popular products."""
 _ENTRY_BYTES = 250
