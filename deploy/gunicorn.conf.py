@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from speedscale.env import EnvError
 from speedscale.garbage import leave_what_is_loaded
+from speedscale.leftovers import claimed_directory
 
 try:
     from speedscale import settings
@@ -41,8 +41,8 @@ graceful_timeout = 4
 # Workers tell that they live by touching a file; on a disk, a slow write would look like a hung worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  (gunicorn creates a private file there)
 # What the workers tell each other, so that /metrics of any of them speaks for all; see cachelayer/telemetry/node.py.
-_node_dir = tempfile.mkdtemp(prefix="speedscale-node-", dir=worker_tmp_dir)
-os.environ["SPEEDSCALE_NODE_DIR"] = _node_dir
+_node_dir = claimed_directory("speedscale-node-", worker_tmp_dir)
+os.environ["SPEEDSCALE_NODE_DIR"] = str(_node_dir)
 _master = os.getpid()
 
 # Whom to believe that a request came over HTTPS (X-Forwarded-Proto); by default nobody.

@@ -85,6 +85,7 @@ class ServerProcess:
         self.name = name
         self.log = log
         self._ends_with = ends_with
+        self._is_asked = False
         self._pid_file = log.with_name(f"{name}.pid") if log else None
         try:
             if log:
@@ -181,11 +182,17 @@ class ServerProcess:
         if self.exit_status() is None:
             self._process.send_signal(number)
 
+    def ask_to_end(self) -> None:
+        """Ask the process to end, once, and do not wait for it."""
+        if not self._is_asked:
+            self._is_asked = True
+            self.signal(self._ends_with)
+            # A stopped process sees the request only once it goes on.
+            self.signal(signal.SIGCONT)
+
     def stop(self, *, timeout_seconds: float | None = None) -> None:
         """Ask the process to end, wait (for :attr:`stop_seconds` by default), and kill it when it does not."""
-        self.signal(self._ends_with)
-        # A stopped process sees the request only once it goes on.
-        self.signal(signal.SIGCONT)
+        self.ask_to_end()
         try:
             self._process.wait(self.stop_seconds if timeout_seconds is None else timeout_seconds)
         except subprocess.TimeoutExpired:

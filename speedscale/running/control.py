@@ -9,12 +9,12 @@ import json
 import queue
 import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from speedscale.leftovers import claimed_directory
 
 ACTIONS = frozenset({"state", "stop", "kill", "start", "restart", "pause", "resume", "slow", "stepdown"})
 _MAX_LINE = 1000
@@ -48,7 +48,7 @@ class ControlListener:
 
     def __init__(self, take: Callable[[ControlRequest], None]) -> None:
         self._take = take
-        self._directory = Path(tempfile.mkdtemp(prefix="speedscale-control-"))
+        self._directory = claimed_directory("speedscale-control-")
         self.path = str(self._directory / "socket")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(self.path)

@@ -270,11 +270,15 @@ class Supervisor:
         clear_endpoints(self._options.data_dir)
         if self._control is not None:
             self._control.close()
+        running = [child for child in self._children if child.exit_status() is None]
+        for child in running:
+            # The servers go on until those that use them have ended, and these need not wait for each other.
+            if not isinstance(child, MongodProcess | RedisServer):
+                child.ask_to_end()
         while self._children:
             child = self._children.pop()
-            was_running = child.exit_status() is None
             child.stop()
-            if was_running:
+            if child in running:
                 self._report.say(f"  {child.name} stopped")
 
 
