@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from speedscale.leftovers import claimed_directory
+from speedscale.running.control import ControlListener, ask_supervisor
 
 _PREFIX = "speedscale-trial-"
 _PROGRAM = """
@@ -71,8 +72,15 @@ def test_what_is_new_or_not_of_this_kind_or_a_link_stays(tmp_path: Path) -> None
     assert link.is_symlink()
 
 
-@pytest.mark.parametrize("place", ["deploy/gunicorn.conf.py", "speedscale/running/control.py"])
-def test_who_needs_such_a_directory_claims_it(place: str) -> None:
-    source = (Path(__file__).resolve().parents[2] / place).read_text()
-    assert "claimed_directory(" in source
-    assert "mkdtemp" not in source
+def test_a_supervisor_removes_what_a_killed_one_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "speedscale-control-left"
+    left.mkdir()
+    _age(left)
+    listener = ControlListener(lambda request: request.answer({"seen": request.server}))
+    try:
+        assert not left.exists()
+        assert ask_supervisor(listener.path, server="mongod") == {"seen": "mongod"}
+    finally:
+        listener.close()
+    assert not list(tmp_path.iterdir())
