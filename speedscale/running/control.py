@@ -5,13 +5,16 @@ It listens on a socket in a directory that nobody else may enter, and only where
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import queue
 import shutil
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from speedscale.leftovers import claimed_directory
@@ -19,6 +22,8 @@ from speedscale.leftovers import claimed_directory
 ACTIONS = frozenset({"state", "stop", "kill", "start", "restart", "pause", "resume", "slow", "stepdown"})
 _MAX_LINE = 1000
 _ANSWER_SECONDS = 90.0
+_LONGEST_ADDRESS = 103
+"""Bytes of a socket's path that every system takes; Linux allows 107 and macOS 103."""
 
 
 class ControlError(RuntimeError):
@@ -51,7 +56,8 @@ class ControlListener:
         self._directory = claimed_directory("speedscale-control-")
         self.path = str(self._directory / "socket")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(self.path)
+        with _address(self.path) as address:
+            self._socket.bind(address)
         self._socket.listen(4)
         threading.Thread(target=self._listen, name="control", daemon=True).start()
 
@@ -89,6 +95,19 @@ class ControlListener:
             return {"error": "the supervisor did not answer in time"}
 
 
+@contextlib.contextmanager
+def _address(path: str) -> Iterator[str]:
+    """Give a name for the socket at ``path`` that is short enough, however deep temporary files are kept."""
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield path
+        return
+    descriptor = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{Path(path).name}"
+    finally:
+        os.close(descriptor)
+
+
 def ask_supervisor(path: str, *, server: str = "", action: str = "state", milliseconds: int = 0) -> dict[str, Any]:
     """Ask the supervisor that listens on ``path`` and return its answer, the state of its servers.
 
@@ -101,7 +120,8 @@ def ask_supervisor(path: str, *, server: str = "", action: str = "state", millis
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_ANSWER_SECONDS)
-            connection.connect(path)
+            with _address(path) as address:
+                connection.connect(address)
             connection.sendall(json.dumps(asked).encode() + b"\n")
             with connection.makefile("rb") as lines:
                 answer: dict[str, Any] = json.loads(lines.readline())

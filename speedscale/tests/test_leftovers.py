@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from speedscale.leftovers import claimed_directory
-from speedscale.running.control import ControlListener, ask_supervisor
+from speedscale.running.control import ControlError, ControlListener, ask_supervisor
 
 _PREFIX = "speedscale-trial-"
 _PROGRAM = """
@@ -84,3 +84,21 @@ def test_a_supervisor_removes_what_a_killed_one_left(tmp_path: Path, monkeypatch
     finally:
         listener.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_supervisor_listens_however_deep_temporary_files_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("deep" * 40) / "deeper"
+    deep.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    listener = ControlListener(lambda request: request.answer({"seen": request.server}))
+    try:
+        assert Path(listener.path).is_relative_to(deep)
+        assert Path(listener.path).is_socket()
+        assert ask_supervisor(listener.path, server="mongod") == {"seen": "mongod"}
+    finally:
+        listener.close()
+    assert not list(deep.iterdir())
+    with pytest.raises(ControlError, match="does not answer"):
+        ask_supervisor(listener.path)
