@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 from catalog.money import minor_per_major
+from catalog.search.attributes import Value
 from catalog.search.index_keys import category_key, slug
+from catalog.search.price_bands import counted_bands, even_bands
 
 VALUES = 12
-PRICE_BANDS = 5
+STARS = (4, 3, 2, 1)
+"""Ratings that results can be narrowed to: so many stars or better."""
 
 
 class FacetRow(NamedTuple):
-    """What a result adds to the facets; ``price`` is in minor units. A tuple, for hundreds are made in a search."""
+    """What a result adds to the facets: a tuple, for hundreds are made in a search.
+
+    Attributes:
+        price: in minor units.
+        attributes: by name; ``None`` where they have not been read.
+    """
 
     brand: str
     category_path: tuple[str, ...]
     price: int
     rating: float
     stock: int
+    attributes: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +103,27 @@ def count_brands(rows: Sequence[FacetRow], *, values: int = VALUES) -> tuple[Fac
 
 def count_prices(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
     """Count prices in bands with round limits, each with about as many products."""
-    prices = sorted(row.price for row in rows)
-    if len(prices) < 2 or prices[0] == prices[-1]:
-        return ()
+    return offered_prices(counted_bands(row.price for row in rows))
+
+
+def offered_prices(counts: Mapping[int, int]) -> tuple[FacetValue, ...]:
+    """Return bands with round limits, each with about as many products.
+
+    Args:
+        counts: of the bands of :data:`~catalog.search.price_bands.ROUND`.
+    """
     minor = minor_per_major()
-    limits = sorted({_round_limit(minor, prices[len(prices) * part // PRICE_BANDS]) for part in range(1, PRICE_BANDS)})
-    limits = [limit for limit in limits if prices[0] < limit <= prices[-1]]
-    found = []
-    for low, high in pairwise([0, *limits, None]):
-        first = bisect_left(prices, low or 0)
-        last = len(prices) if high is None else bisect_left(prices, high)
-        if last > first:
-            key = f"{(low or 0) // minor}-{'' if high is None else high // minor}"
-            found.append(FacetValue(key=key, label=key, count=last - first))
-    return tuple(found) if len(found) > 1 else ()
+    keys = (
+        (f"{low // minor}-{'' if high is None else high // minor}", count)
+        for low, high, count in even_bands(counts, minor=minor)
+    )
+    return tuple(FacetValue(key, key, count) for key, count in keys)
 
 
 def count_ratings(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:
     """Count products with at least 4, 3, 2 and 1 stars."""
     ratings = sorted([row.rating for row in rows])
-    counted = ((stars, len(ratings) - bisect_left(ratings, stars)) for stars in (4, 3, 2, 1))
+    counted = ((stars, len(ratings) - bisect_left(ratings, stars)) for stars in STARS)
     return tuple(FacetValue(str(stars), str(stars), count) for stars, count in counted if count)
 
 
@@ -123,13 +132,6 @@ def count_categories(rows: Sequence[FacetRow], *, values: int = VALUES) -> tuple
     categories = Counter(row.category_path for row in rows)
     counted = ((category_key(path), _told_apart(path, categories), count) for path, count in categories.items())
     return _largest(counted, values)
-
-
-def _round_limit(minor: int, price: int) -> int:
-    """Return the greatest of 1, 2, 5, 10, 20, 50, ... major units that is not above a price in minor units."""
-    whole = max(price // minor, 1)
-    power: int = 10 ** (len(str(whole)) - 1)
-    return max(step * power for step in (1, 2, 5) if step * power <= whole) * minor
 
 
 def _told_apart(path: tuple[str, ...], among: Iterable[tuple[str, ...]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -21,21 +21,28 @@ _FAR_MORE = 20
 """A known word that at most so many products have may be a misspelling of one that so many times as many have."""
 
 
-def interpret(query: str, lexicon: Lexicon, *, as_typed: bool = False) -> list[Interpretation]:
+def interpret(
+    query: str, lexicon: Lexicon, *, as_typed: bool = False, beside: Collection[str] = ()
+) -> list[Interpretation]:
     """Return what ``query`` can mean, the likeliest first; nothing where it holds no word.
 
     Args:
         as_typed: correct nothing, because the user insists.
+        beside: terms of filters, to be looked up together with those of the query.
     """
     left_out = words_beyond(query)
-    return [replace(meaning, dropped=left_out) for meaning in _meanings(query, lexicon, as_typed=as_typed)]
+    found = _meanings(query, lexicon, as_typed=as_typed, beside=beside)
+    return [replace(meaning, dropped=left_out) for meaning in found]
 
 
-def _meanings(query: str, lexicon: Lexicon, *, as_typed: bool) -> list[Interpretation]:
+def _meanings(query: str, lexicon: Lexicon, *, as_typed: bool, beside: Collection[str]) -> list[Interpretation]:
     units = query_units(query)
     if not units:
         return []
-    stats = lexicon.stats({term for unit in units for option in unit.options for term in option})
+    typed = {term for unit in units for option in unit.options for term in option}
+    # What will be needed next is looked up at once, and kept for then.
+    synonyms = {term for rule in lexicon.synonyms(list(typed)) for target in rule.targets for term in target}
+    stats = lexicon.stats({*typed, *synonyms, *beside})
     if not lexicon.products:
         return [Interpretation(query, tuple(Want(unit, unit.options[0]) for unit in units))]
     wants = [_want(unit, stats, lexicon.products) for unit in units]
@@ -240,10 +247,10 @@ def _respelt(query: str, wants: Sequence[Want], lexicon: Lexicon) -> Iterator[tu
 def _replacements(want: Want, lexicon: Lexicon, *, is_last: bool) -> list[Want]:
     """Return what an unknown word may stand for, the likeliest first; itself where nothing is like it."""
     word = want.unit.word
+    spellings = lexicon.spellings(word)[:MAX_SPELLINGS]
+    lexicon.stats({term_of(spelling.word) for spelling in spellings})  # Looked up at once, and kept.
     corrections = [
-        corrected
-        for spelling in lexicon.spellings(word)[:MAX_SPELLINGS]
-        if (corrected := _correction(want.unit, spelling.word, lexicon)) is not None
+        corrected for spelling in spellings if (corrected := _correction(want.unit, spelling.word, lexicon)) is not None
     ]
     completion = _completion(want.unit, lexicon) if is_last and len(word) >= _SHORTEST_PREFIX else None
     if completion is not None:

@@ -34,6 +34,8 @@ TOTAL_CAP = MAX_TOTAL
 """Results are counted up to this many; beyond it a page says "10,000+"."""
 WINDOW = 200
 """So many candidates are ranked at a time. A multiple of the page, so that no page lies in two windows."""
+_WALKED = 30
+"""So many products are looked at about as quickly as the lists of a few words are read."""
 ATTRIBUTES = "attributes."
 """Where the attributes of a product are stored."""
 LAST_KEY = 2**63 - 1
@@ -216,6 +218,16 @@ def plan_phases(meaning: Interpretation, narrowing: Narrowing, frequencies: Freq
 def is_short(everything: Phase, meaning: Interpretation) -> bool:
     """Tell whether all results of a query, and all that has to be looked at for them, fit into one window."""
     return meaning.measured and everything.most is not None and everything.most <= WINDOW
+
+
+def is_best_walked(everything: Phase, meaning: Interpretation, narrowing: Narrowing) -> bool:
+    """Tell whether walking to all results is quicker than to find out their numbers.
+
+    A walk for one word looks at nothing but results. With more to be met, most of what it looks at may be none.
+    """
+    looked_at = everything.most if meaning.measured else None
+    is_one = len(meaning.wants) == 1 and narrowing == Narrowing()
+    return looked_at is not None and looked_at <= (WINDOW if is_one else _WALKED)
 
 
 def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ found in microseconds, however many products each of them has.
 from __future__ import annotations
 
 import zlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -21,11 +20,10 @@ from catalog.search.attributes import attribute_texts, text_of_value
 from catalog.search.index_keys import TIE_BITS, kind_term
 from catalog.search.meaning import Interpretation, Origin, Want
 from catalog.search.plan import ATTRIBUTES, Narrowing
+from catalog.search.price_bands import ENDLESS, band_keys, inner_limits, keys_between, outer_limits
 
 CHUNK = 2**18
 """So many products are numbered in one piece; a search that finds enough in the first one reads no other."""
-PRICE_LIMITS = (0, *(step * 10**power for power in range(12) for step in (1, 2, 5)))
-"""Prices in minor units at which a band of prices begins: the round numbers that facets use."""
 STARS = (1, 2, 3, 4, 5)
 WORDS, TERMS = "words", "terms"
 
@@ -67,26 +65,16 @@ def rating_key(stars: int) -> str:
     return f"rating/{stars}"
 
 
-def price_key(band: int) -> str:
-    """Return the key of the products whose price lies in a band."""
-    return f"price/{band}"
-
-
 def attribute_key(name: str, text: str) -> str:
     """Return the key of the products whose attribute has a value, by its text."""
     return f"attribute/{name}={text}"
-
-
-def price_band(price: int) -> int:
-    """Return the number of the band that a price in minor units lies in."""
-    return bisect_right(PRICE_LIMITS, price) - 1
 
 
 def keys_of(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield the keys of all lists that a stored product is in."""
     yield from map(word_key, document["words"])
     yield from map(term_key, document["terms"])
-    yield price_key(price_band(document["price"]))
+    yield from band_keys(document["price"])
     for name, text in attribute_texts(document["attributes"]):
         yield attribute_key(name, text)
     for stars in STARS:
@@ -120,11 +108,8 @@ def wanted_phases(meaning: Interpretation | None, narrowing: Narrowing) -> tuple
 
 def sure_of_price(narrowing: Narrowing) -> Wanted:
     """Return what products need whose price lies within the range asked for wherever it lies in its band."""
-    low, high = _price_bounds(narrowing) or (0, PRICE_LIMITS[-1])
-    first = price_band(low) + (low not in PRICE_LIMITS)
-    is_whole = high >= PRICE_LIMITS[-1] or high + 1 in PRICE_LIMITS
-    last = price_band(high) - (not is_whole)
-    return Wanted((tuple((price_key(band),) for band in range(first, last + 1)),))
+    keys = keys_between(*inner_limits(*_prices(narrowing)))
+    return Wanted((tuple((key,) for key in keys),))
 
 
 def strong_words(meaning: Interpretation) -> Wanted:
@@ -154,9 +139,14 @@ def apart(sets: Iterable[BitMap]) -> list[BitMap]:
     return found
 
 
+def checksum_of(key: str) -> int:
+    """Return the 32 bits that tell where the list of ``key`` is kept."""
+    return zlib.crc32(key.encode())
+
+
 def bucket_of(key: str, buckets: int) -> int:
     """Return the number of the bucket that a short list is kept in together with others."""
-    return zlib.crc32(key.encode()) % buckets
+    return checksum_of(key) % buckets
 
 
 def _clause(want: Want, *, key: Callable[[str], str], synonyms: bool = False) -> Clause:
@@ -174,27 +164,18 @@ def _filters(narrowing: Narrowing) -> tuple[Clause, ...]:
         if name.startswith(ATTRIBUTES):
             texts = dict.fromkeys(filter(None, map(text_of_value, condition["$in"])))
             clauses.append(tuple((attribute_key(name.removeprefix(ATTRIBUTES), text),) for text in texts))
-    bounds = _price_bounds(narrowing)
-    if bounds is not None:
-        low, high = bounds
-        clauses.append(tuple((price_key(band),) for band in range(price_band(low), price_band(high) + 1)))
+    if "order.price" in narrowing.conditions:
+        clauses.append(tuple((key,) for key in keys_between(*outer_limits(*_prices(narrowing)))))
     return tuple(clauses)
 
 
-def _price_bounds(narrowing: Narrowing) -> tuple[int, int] | None:
-    """Return the range of prices asked for in minor units, both ends included."""
-    stored = narrowing.conditions.get("order.price")
-    if stored is None:
-        return None
-    low = int(stored.get("$gte", 0)) >> TIE_BITS
-    high = int(stored["$lte"]) >> TIE_BITS if "$lte" in stored else PRICE_LIMITS[-1]
-    return low, high
+def _prices(narrowing: Narrowing) -> tuple[int, int]:
+    """Return the first price of the range asked for, in minor units, and the first one above it."""
+    stored = narrowing.conditions.get("order.price", {})
+    high = (int(stored["$lte"]) >> TIE_BITS) + 1 if "$lte" in stored else ENDLESS
+    return int(stored.get("$gte", 0)) >> TIE_BITS, high
 
 
 def _is_rough(narrowing: Narrowing) -> bool:
-    bounds = _price_bounds(narrowing)
-    if bounds is None:
-        return False
-    low, high = bounds
-    is_open = high >= PRICE_LIMITS[-1]
-    return low not in PRICE_LIMITS or not (is_open or high + 1 in PRICE_LIMITS)
+    prices = _prices(narrowing)
+    return inner_limits(*prices) != outer_limits(*prices)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 
 from catalog import candidates
-from catalog.money import minor_per_major
+from catalog.candidates import Labels
 from catalog.search.attributes import TellingAttribute, text_of_value
 from catalog.search.facets import (
+    STARS,
     AttributeFacet,
     FacetRow,
     Facets,
@@ -23,35 +25,57 @@ from catalog.search.facets import (
     count_prices,
     count_ratings,
     leading_category,
+    offered_prices,
 )
 from catalog.search.index_keys import IN_STOCK_TERM, brand_term, category_term
 from catalog.search.plan import WINDOW, Phase
-from catalog.search.postings import PRICE_LIMITS, attribute_key, price_band, price_key, rating_key, term_key
+from catalog.search.postings import attribute_key, rating_key, term_key
+from catalog.search.price_bands import ROUND, round_key
 from catalog.search.request import SearchRequest
 from catalog.services.numbered import Numbered
 from catalog.vocabulary.postings import read_telling_attributes
 from catalog.vocabulary.store import lexicon
 
 
-@dataclass(frozen=True, slots=True)
 class Source:
-    """Results to be counted.
+    """Results to be counted: by their numbers where these are known and many, or row by row.
 
-    Attributes:
-        phase: matches ``rows``.
-        rows: all results, or the first of them.
-        whole: whether these are all.
-        numbered: counts them where they are many; ``None`` where ``rows`` do.
+    Args:
+        phase: matches them all.
+        numbered: the same by number, to count them by.
+        rows: all of them, or the first ones, where these are at hand.
+        whole: whether ``rows`` are all.
     """
 
-    phase: Phase
-    rows: Sequence[FacetRow]
-    whole: bool
-    numbered: Numbered | None = None
+    def __init__(
+        self,
+        phase: Phase,
+        numbered: Numbered | None = None,
+        *,
+        rows: Sequence[FacetRow] | None = None,
+        whole: bool = False,
+    ) -> None:
+        self.numbered = numbered
+        self._phase = phase
+        self._at_hand = None if rows is None else (rows, whole)
+
+    @property
+    def rows(self) -> Sequence[FacetRow]:
+        """All results, or the first of them; where they are counted by number, these tell which values to offer."""
+        return self._read[0]
 
     @property
     def exact(self) -> bool:
-        return self.numbered.counts_all if self.numbered is not None else self.whole
+        """Whether all results are counted as they are now."""
+        return self.numbered.counts_all if self.numbered is not None else self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[Sequence[FacetRow], bool]:
+        if self._at_hand is not None:
+            return self._at_hand
+        if self.numbered is not None:
+            return candidates.sample_for_facets(self.numbered.first(WINDOW), Labels.SOME)
+        return candidates.sample_for_facets(self._phase, Labels.ALL)
 
 
 Asked = tuple[tuple[FacetValue, ...], Callable[[str], list[str]]]
@@ -67,12 +91,10 @@ def source_of(phase: Phase, results: Numbered | None) -> Source:
         results: the same where they are known by number.
     """
     if results is None:
-        rows, whole = candidates.sample_for_facets(phase)
-        return Source(phase, rows, whole)
-    is_countable = results.is_countable and results.size > WINDOW
-    first = results.first(WINDOW if is_countable else candidates.FACET_SAMPLE)
-    rows, whole = candidates.sample_for_facets(first)
-    return Source(first, rows, whole, results if is_countable else None)
+        return Source(phase)
+    if results.is_countable and results.size > WINDOW:
+        return Source(phase, results)
+    return Source(results.first(candidates.FACET_SAMPLE))
 
 
 def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Facets:
@@ -94,25 +116,23 @@ def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Fac
         (attribute, matched(request.with_attribute(attribute.name, ())) if attribute.name in chosen else shown)
         for attribute in _attributes(request, shown)
     ]
-    stock = FacetValue("in", "in", sum(row.stock > 0 for row in by_stock.rows))
-    offered = _offered(attributes)
     sources = [by_brand, shown, by_price, by_rating, by_stock, *(source for _, source in attributes)]
     brands, categories, prices, ratings, in_stock, *others = _counted(
         sources,
         [
             (count_brands(by_brand.rows), lambda key: [term_key(brand_term(key))]),
             (count_categories(shown.rows), lambda key: [term_key(category_term(key))]),
-            (count_prices(by_price.rows), _bands),
-            (count_ratings(by_rating.rows), lambda key: [rating_key(int(key))]),
-            ((stock,), lambda _: [term_key(IN_STOCK_TERM)]),
-            *offered,
+            _prices(by_price),
+            _ratings(by_rating),
+            _in_stock(by_stock),
+            *_offered(attributes),
         ],
     )
     return Facets(
         brands=_largest_first(brands),
         categories=_largest_first(categories),
-        prices=tuple(prices),
-        ratings=tuple(ratings),
+        prices=_banded(prices) if by_price.numbered is not None else tuple(prices),
+        ratings=tuple(value for value in ratings if value.count),
         in_stock=in_stock[0].count,
         attributes=tuple(
             AttributeFacet(attribute.name, tuple(value for value in _largest_first(values) if value.count))
@@ -137,28 +157,42 @@ def _attributes(request: SearchRequest, shown: Source) -> list[TellingAttribute]
     return [*chosen, *(attribute for attribute in telling if attribute.name not in names)]
 
 
+def _prices(source: Source) -> Asked:
+    """Return the bands of prices to count; where results are counted by number, all that there can be."""
+    if source.numbered is None:
+        return count_prices(source.rows), lambda _: []
+    return tuple(FacetValue(str(limit), "", 0) for limit in ROUND), lambda key: [round_key(int(key))]
+
+
+def _banded(counted: Sequence[FacetValue]) -> tuple[FacetValue, ...]:
+    return offered_prices({int(value.key): value.count for value in counted})
+
+
+def _ratings(source: Source) -> Asked:
+    values = (
+        tuple(FacetValue(str(stars), str(stars), 0) for stars in STARS)
+        if source.numbered is not None
+        else count_ratings(source.rows)
+    )
+    return values, lambda key: [rating_key(int(key))]
+
+
+def _in_stock(source: Source) -> Asked:
+    count = sum(row.stock > 0 for row in source.rows) if source.numbered is None else 0
+    return (FacetValue("in", "in", count),), lambda _: [term_key(IN_STOCK_TERM)]
+
+
 def _offered(attributes: Sequence[tuple[TellingAttribute, Source]]) -> list[Asked]:
-    """Return the values of attributes; where rows are counted one by one, a source is read once for all of them."""
-    by_source: dict[int, tuple[Source, list[str]]] = {}
+    """Return the values of attributes; where results are counted row by row, with their numbers."""
+    found: list[Asked] = []
     for attribute, source in attributes:
+        counts: Counter[str | None] = Counter()
         if source.numbered is None:
-            by_source.setdefault(id(source), (source, []))[1].append(attribute.name)
-    counts = {
-        (number, name): Counter(map(text_of_value, values))
-        for number, (source, names) in by_source.items()
-        for name, values in candidates.attribute_values(source.phase, names).items()
-    }
-    nothing: Counter[str | None] = Counter()
-    return [
-        (
-            tuple(
-                FacetValue(text, text, counts.get((id(source), attribute.name), nothing)[text])
-                for text in attribute.values
-            ),
-            _keys_of_attribute(attribute.name),
-        )
-        for attribute, source in attributes
-    ]
+            held = [row.attributes for row in source.rows if row.attributes is not None]
+            counts.update(text_of_value(values[attribute.name]) for values in held if attribute.name in values)
+        values = tuple(FacetValue(text, text, counts[text]) for text in attribute.values)
+        found.append((values, _keys_of_attribute(attribute.name)))
+    return found
 
 
 def _keys_of_attribute(name: str) -> Callable[[str], list[str]]:
@@ -191,11 +225,3 @@ def _counted(sources: Sequence[Source], asked: Sequence[Asked]) -> list[list[Fac
 
 def _largest_first(values: Sequence[FacetValue]) -> tuple[FacetValue, ...]:
     return tuple(sorted(values, key=lambda value: (-value.count, value.key)))
-
-
-def _bands(key: str) -> list[str]:
-    """Return the lists that make up a band of prices such as ``50-100`` in major units."""
-    low, _, high = key.partition("-")
-    first = price_band(int(low) * minor_per_major())
-    last = price_band(int(high) * minor_per_major()) if high else len(PRICE_LIMITS)
-    return [price_key(band) for band in range(first, last)]

@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from cachelayer.trace import span
 from catalog import candidates
-from catalog.candidates import Place, Window
+from catalog.candidates import Labels, Place, Window
 from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
 from catalog.search.cursor import NUMBERED, Cursor
@@ -20,7 +20,7 @@ from catalog.search.plan import (
     WINDOW,
     Narrowing,
     among,
-    is_short,
+    is_best_walked,
     narrowing_of,
     plan_everything,
     plan_phases,
@@ -61,10 +61,10 @@ def _find_page(request: SearchRequest, *, with_facets: bool) -> Page:
     if not request.query:
         return walk(request, None, with_facets=with_facets)
     with span("plan"):
-        meanings = interpret(request.query, lexicon, as_typed=request.as_typed)
+        narrowing = narrowing_of(request)
+        meanings = interpret(request.query, lexicon, as_typed=request.as_typed, beside=narrowing.terms)
     if not meanings:
         return NOTHING
-    narrowing = narrowing_of(request)
     if request.after is not None:
         choice = _chosen(meanings, request.after, narrowing)
         return _page(request, choice, with_facets=with_facets)
@@ -113,34 +113,33 @@ def _chosen(meanings: Sequence[Interpretation], after: Cursor, narrowing: Narrow
 def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choice:
     wanted = {*terms_of(meaning), *narrowing.terms}
     frequencies = dict(lexicon.stats(wanted)) if meaning.measured else {}
-    phases = plan_phases(meaning, narrowing, frequencies)
     everything = plan_everything(meaning, narrowing, frequencies)
     return Choice(
         meaning=meaning,
         number=number,
-        phases=phases,
         everything=everything,
         frequencies=frequencies,
         narrowing=narrowing,
-        is_short=is_short(everything, meaning),
+        is_walked=is_best_walked(everything, meaning, narrowing),
     )
 
 
 def _numbered(choice: Choice, start: Place | None = None) -> Numbered | None:
     """Return all results of a choice; ``None`` where walking to them is as short or the only way."""
-    if choice.is_short or not choice.meaning.measured:
+    if choice.is_walked or not choice.meaning.measured:
         return None
     return gather(choice.meaning, choice.narrowing, choice.everything, start=start)
 
 
 def _window(
-    choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int, labelled: bool
+    choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int, labels: Labels
 ) -> Window:
     if all_results is not None and (start == Place() or start.phase >= NUMBERED):
-        return all_results.window(start, terms=terms, size=size, labelled=labelled)
-    if start.phase >= len(choice.phases):
+        return all_results.window(start, terms=terms, size=size, labels=labels)
+    phases = plan_phases(choice.meaning, choice.narrowing, choice.frequencies)
+    if start.phase >= len(phases):
         return Window((), None, complete=True)
-    return candidates.find_window(choice.phases, terms=terms, start=start, size=size, labelled=labelled)
+    return candidates.find_window(phases, terms=terms, start=start, size=size, labels=labels)
 
 
 def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:
@@ -149,8 +148,8 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     start = Place(after.phase, after.key, after.seen) if after is not None else Place()
     offset = after.offset if after is not None else 0
     all_results = _numbered(choice, start)
-    labelled = with_facets and after is None
-    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW, labelled=labelled)
+    labels = _labels(choice, all_results) if with_facets and after is None else Labels.NONE
+    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW, labels=labels)
     with span("rank"):
         ranking, ranked = rank(choice.meaning, window.candidates)
     best = ranked[offset : offset + request.limit]
@@ -171,6 +170,12 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
         complete=window.complete,
     )
     return replace(page, results=_results([*best, *related], full=len(best), ranking=ranking, request=request))
+
+
+def _labels(choice: Choice, all_results: Numbered | None) -> Labels:
+    """Return what facets need of the candidates: everything, where these are all results."""
+    is_all = choice.is_walked if all_results is None else all_results.size <= WINDOW
+    return Labels.ALL if is_all else Labels.SOME
 
 
 def _results(shown: Sequence[Candidate], *, full: int, ranking: Ranking, request: SearchRequest) -> tuple[Result, ...]:
@@ -196,7 +201,7 @@ def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Seq
         if len(found) >= missing:
             break
         fewer = _choice(meaning, choice.number, narrowing_of(request))
-        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labelled=False)
+        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labels=Labels.NONE)
         fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
         seen.update(candidate.id for candidate in fresh)
         found += ranking.ranked(fresh)[: missing - len(found)]
@@ -244,12 +249,15 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
         return source_of(wider.everything, _numbered(wider))
 
     is_all = window.end is None and window.complete and request.after is None
-    if is_all:
-        phase = among(choice.everything, [ObjectId(candidate.id) for candidate in window.candidates])
-        shown = Source(phase, _rows(window), whole=True)
+    rows = _rows(window)
+    if is_all and all(row.attributes is not None for row in rows):
+        shown = Source(choice.everything, rows=rows, whole=True)
+    elif is_all:
+        # They were to be fewer than all.
+        shown = Source(among(choice.everything, [ObjectId(candidate.id) for candidate in window.candidates]))
     elif request.after is None and all_results is not None and all_results.is_countable:
         # The candidates at hand are the first results.
-        shown = Source(choice.everything, _rows(window), False, all_results)
+        shown = Source(choice.everything, all_results, rows=rows)
     else:
         shown = source_of(choice.everything, all_results)
     return facets_of(request, matched, shown=shown)

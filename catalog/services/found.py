@@ -63,13 +63,12 @@ class Choice:
     """One meaning of a query: the how manyeth it is, how many words it lacks, and its plan.
 
     Attributes:
-        is_short: whether all results are known to be few, so that they are best walked to.
+        is_walked: whether walking to all results is quicker than to find out their numbers.
     """
 
     meaning: Interpretation
     number: int
-    phases: tuple[Phase, ...]
     everything: Phase
     frequencies: dict[str, TermStats]
     narrowing: Narrowing
-    is_short: bool
+    is_walked: bool

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -18,7 +19,7 @@ from catalog.search.cursor import decode_cursor
 from catalog.search.index_keys import brand_term
 from catalog.search.interpretation import interpret
 from catalog.search.plan import Narrowing, narrowing_of
-from catalog.search.postings import term_key, word_key
+from catalog.search.postings import keys_of, term_key, word_key
 from catalog.search.request import SearchRequest, Sort
 from catalog.services import numbered
 from catalog.services.editing import change_product, create_product, deactivate_product
@@ -31,6 +32,7 @@ from catalog.tests.kept import kept_catalogue
 from catalog.vocabulary import postings, recent
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
+from catalog.vocabulary.learning import drift, refresh_vocabulary
 from catalog.vocabulary.postings import (
     COUNTED_PIECES,
     POSTINGS,
@@ -41,7 +43,8 @@ from catalog.vocabulary.postings import (
     read_pieces,
 )
 from catalog.vocabulary.recent import RECENT, begin_anew
-from catalog.vocabulary.store import lexicon
+from catalog.vocabulary.reindexing import is_outdated
+from catalog.vocabulary.store import STATE, TERMS, VOCABULARY, lexicon
 
 COLOURS = ("Red", "Blue", "Green", "Black")
 KINDS = ("Mouse", "Keyboard", "Laptop", "Notebook", "Wireless mouse")
@@ -307,6 +310,93 @@ def test_lists_that_were_read_are_kept_and_so_is_that_there_are_none(
     assert any(asked)
     lexicon.forget()
     assert joined(read_pieces(state, keys, range(COUNTED_PIECES))) == first
+
+
+@pytest.mark.parametrize("sums", [2**32, 16])
+def test_each_list_is_found_where_it_is_kept_in_one_query_even_if_checksums_coincide(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, sums: int
+) -> None:
+    for module in ("catalog.search.postings", "catalog.vocabulary.postings", "catalog.vocabulary.numbering"):
+        monkeypatch.setattr(f"{module}.checksum_of", lambda key: crc32(key.encode()) % sums)
+    monkeypatch.setattr("catalog.vocabulary.numbering._LONG", 12)
+    monkeypatch.setattr("catalog.vocabulary.numbering._IN_BUCKET", 40)
+    build_vocabulary(catalogue)
+    state = lexicon.state().postings
+    assert state is not None
+    true: dict[str, set[int]] = {}
+    ordered = catalogue[PRODUCTS].find({"active": True}).sort("order.popularity", -1)
+    for number, document in enumerate(ordered):
+        for key in keys_of(document):
+            true.setdefault(key, set()).add(number)
+    assert {len(numbers) >= 12 for numbers in true.values()} == {True, False}
+    read_pieces(state, [word_key("nowhere")], range(state.chunks))
+    with tracing() as trace:
+        found = joined(read_pieces(state, [*true, word_key("unknown")], range(state.chunks)))
+    assert {key: set(numbers) for key, numbers in found.items()} == true
+    assert sum(span.detail == f"find {POSTINGS}" for span in trace.spans) == 1
+
+
+@pytest.mark.parametrize(
+    ("filters", "reads"),
+    [
+        ({}, 2),  # The candidates, and the products of the page.
+        ({"in_stock": True}, 2),
+        ({"min_rating": 2}, 2),
+        ({"max_price": 1999}, 2),
+        ({"brand": "sony"}, 3),  # Which other brands there are, only products tell.
+        ({"in_stock": True, "min_rating": 1, "max_price": 4999}, 2),
+    ],
+)
+def test_facets_read_products_only_where_lists_do_not_tell_which_values_there_are(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, filters: dict[str, Any], reads: int
+) -> None:
+    monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
+    monkeypatch.setattr("catalog.services.finding.WINDOW", 20)
+    monkeypatch.setattr("catalog.services.numbered.WINDOW", 20)
+    with tracing() as trace:
+        page = find_page(SearchRequest(query="red", **filters))
+    assert page.facets is not None
+    assert page.facets.in_stock
+    assert page.facets.prices
+    assert page.facets.ratings
+    assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == reads
+
+
+def test_few_results_are_read_once_for_all_facets(catalogue: Any) -> None:
+    with tracing() as trace:
+        page = find_page(SearchRequest(query="red mouse", brand="sony"))
+    assert page.facets is not None
+    assert page.facets.exact
+    sizes = {facet.name: sum(value.count for value in facet.values) for facet in page.facets.attributes}
+    assert sizes == {"Size": sum(result.has_all for result in page.results)}
+    # The candidates, those of other brands, those without a word, the products of the page.
+    assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == 4
+
+
+def test_all_spellings_of_a_word_are_looked_up_together(catalogue: Any) -> None:
+    lexicon.forget()
+    find_page(SearchRequest(query="red"))
+    with tracing() as trace:
+        page = find_page(SearchRequest(query="keybord", in_stock=True))
+    assert page.meaning is not None
+    assert page.meaning.query == "keyboard"
+    # The word and the filter, what is spelt like it, how many products have that, what begins like it.
+    assert sum(span.detail == f"find {TERMS}" for span in trace.spans) == 4
+
+
+def test_lists_of_another_version_are_not_read_and_made_anew(catalogue: Any) -> None:
+    request = SearchRequest(query="red mouse", min_price=500)
+    before = {result.product.id for result in find_page(request).results}
+    assert not is_outdated(catalogue)
+    catalogue[STATE].update_one({"_id": VOCABULARY}, {"$unset": {"postings.layout": ""}})
+    lexicon.forget()
+    assert lexicon.state().postings is None
+    assert {result.product.id for result in find_page(request).results} == before
+    assert is_outdated(catalogue)
+    assert drift(catalogue).share == 1.0
+    assert refresh_vocabulary(catalogue)
+    assert lexicon.state().postings is not None
+    assert not is_outdated(catalogue)
 
 
 def test_that_nothing_has_changed_is_asked_once_until_something_does(

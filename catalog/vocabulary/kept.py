@@ -7,6 +7,8 @@ which every search asks for, have a room of their own, where they take the bytes
 from __future__ import annotations
 
 import threading
+from array import array
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -82,3 +84,29 @@ class KeptIds:
     def get(self, number: int) -> bytes:
         """Return the id of a product whose block is kept."""
         return bytes(self._ids[number * ID_BYTES : (number + 1) * ID_BYTES])
+
+
+class KeptSums:
+    """By piece of one build, the checksums of the keys whose lists have a document of their own.
+
+    Args:
+        build: the name of the build.
+    """
+
+    def __init__(self, build: str = "") -> None:
+        self.build = build
+        self._by_chunk: dict[int, array[int]] = {}
+
+    def missing(self, chunks: Iterable[int]) -> list[int]:
+        """Return those of ``chunks`` whose checksums are not kept."""
+        return [chunk for chunk in chunks if chunk not in self._by_chunk]
+
+    def put(self, chunk: int, ascending: array[int]) -> None:
+        """Keep the checksums of a piece."""
+        self._by_chunk[chunk] = ascending
+
+    def has(self, chunk: int, checksum: int) -> bool:
+        """Tell whether a list of a piece whose checksums are kept has a document of its own."""
+        ascending = self._by_chunk[chunk]
+        place = bisect_left(ascending, checksum)
+        return place < len(ascending) and ascending[place] == checksum

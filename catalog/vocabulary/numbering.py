@@ -25,9 +25,10 @@ from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
 from catalog.search.attributes import Value, attribute_texts, telling_attributes
 from catalog.search.index_keys import ANY_TERM, category_key
-from catalog.search.postings import CHUNK, bucket_of, keys_of
+from catalog.search.postings import CHUNK, bucket_of, checksum_of, keys_of
 from catalog.vocabulary.kept import BLOCK
 from catalog.vocabulary.postings import (
+    LAYOUT,
     POSTINGS,
     block_id,
     bucket_id,
@@ -36,6 +37,7 @@ from catalog.vocabulary.postings import (
     not_of_build,
     of_build,
     postings_state,
+    sums_id,
 )
 from catalog.vocabulary.store import STATE, VOCABULARY
 
@@ -122,7 +124,7 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
             break
     _insert(fresh, _facet_documents(build, by_category))
     progress.end()
-    return {"build": build, "products": done, "buckets": buckets}
+    return {"layout": LAYOUT, "build": build, "products": done, "buckets": buckets}
 
 
 @dataclass(slots=True)
@@ -160,13 +162,16 @@ def _list_documents(
     build: str, chunk: int, lists: defaultdict[str, array[int]], buckets: int
 ) -> Iterator[dict[str, Any]]:
     short: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
+    sums = {checksum_of(key) for key, numbers in lists.items() if len(numbers) >= _LONG}
+    yield {"_id": sums_id(build, chunk), "sums": Binary(array("I", sorted(sums)).tobytes())}
     for key, numbers in lists.items():
-        if len(numbers) < _LONG:
+        # A short list that has its checksum in common with a long one is kept where it will be looked for.
+        if checksum_of(key) in sums:
+            compressed = BitMap(numbers)
+            compressed.run_optimize()
+            yield {"_id": list_id(build, chunk, key), "list": Binary(compressed.serialize())}
+        else:
             short[bucket_of(key, buckets)][key] = numbers.tolist()
-            continue
-        compressed = BitMap(numbers)
-        compressed.run_optimize()
-        yield {"_id": list_id(build, chunk, key), "list": Binary(compressed.serialize())}
     for bucket, held in short.items():
         yield {"_id": bucket_id(build, chunk, bucket), "lists": Binary(orjson.dumps(held))}
 

@@ -1,12 +1,14 @@
 """The lists of products by term, as they are stored: read by key, a bounded number of small documents at a time.
 
 A document holds the list of one term within one piece of the numbered products, or, where lists are short, many of
-them together. ``ids`` documents tell which products the numbers stand for. All keys begin with the name of the build,
-so a search that meets a change of builds finds nothing rather than something wrong, and asks anew.
+them together; which of the two it is for a term, another document of the piece tells, so that a search asks once for
+exactly what it needs. ``ids`` documents tell which products the numbers stand for. All keys begin with the name of the
+build, so a search that meets a change of builds finds nothing rather than something wrong, and asks anew.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +19,13 @@ from pyroaring import BitMap
 
 from catalog import mongo
 from catalog.search.attributes import TellingAttribute
-from catalog.search.postings import bucket_of
-from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
+from catalog.search.postings import checksum_of
+from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists, KeptSums
 
 POSTINGS = "search_postings"
-_FEW = 12
 _AFTER_SLASH = chr(ord("/") + 1)
+LAYOUT = 2
+"""Of the documents of a build; searches do without lists that were stored in another one."""
 COUNTED_PIECES = 2
 """The values of many results are counted over the products of the first pieces, which are the most popular."""
 Pieces = dict[str, list[BitMap]]
@@ -50,8 +53,8 @@ class PostingsState:
 
 
 def postings_state(stored: Mapping[str, Any] | None) -> PostingsState | None:
-    """Read the stored form of a build; ``None`` where there is none."""
-    if not stored:
+    """Read the stored form of a build; ``None`` where there is none, or one that another version has stored."""
+    if not stored or stored.get("layout") != LAYOUT:
         return None
     return PostingsState(stored["build"], stored["products"], tuple(stored["buckets"]))
 
@@ -64,6 +67,11 @@ def list_id(build: str, chunk: int, key: str) -> str:
 def bucket_id(build: str, chunk: int, bucket: int) -> str:
     """Return the id of a document that holds short lists."""
     return f"{build}/{chunk}#{bucket}"
+
+
+def sums_id(build: str, chunk: int) -> str:
+    """Return the id of the document that tells which lists of a piece have a document of their own."""
+    return f"{build}/sums/{chunk}"
 
 
 def block_id(build: str, block: int) -> str:
@@ -91,14 +99,19 @@ class PostingsGone(LookupError):
 
 
 _lists = KeptLists()
+_telling = KeptLists(2**18)
+"""Apart, because most searches need what little there is of a category, which lists would displace."""
 _ids = [KeptIds()]
-"""Of the build that was read last."""
+_sums = [KeptSums()]
+"""Both of the build that was read last."""
 
 
 def forget_lists() -> None:
     """Drop what this process has read of the lists."""
     _lists.clear()
+    _telling.clear()
     _ids[0] = KeptIds()
+    _sums[0] = KeptSums()
 
 
 def read_pieces(state: PostingsState, keys: Collection[str], chunks: Iterable[int]) -> Pieces:
@@ -110,11 +123,11 @@ def read_pieces(state: PostingsState, keys: Collection[str], chunks: Iterable[in
     pieces: Pieces = {}
     wanted = [(state.build, chunk, key) for chunk in chunks for key in keys]
     kept = _lists.get([place for place in wanted if place[1] < COUNTED_PIECES])
-    places: dict[str, tuple[int, str]] = {}
+    places: list[tuple[int, str]] = []
     for place in wanted:
         found: BitMap | None = kept.get(place)
         if found is None:
-            places[list_id(*place)] = place[1:]
+            places.append(place[1:])
         elif found:
             pieces.setdefault(place[2], []).append(found)
     for key, found in _read_lists(state, places):
@@ -127,37 +140,51 @@ def joined(pieces: Pieces) -> dict[str, BitMap]:
     return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in pieces.items()}
 
 
-def _read_lists(state: PostingsState, places: Mapping[str, tuple[int, str]]) -> list[tuple[str, BitMap]]:
+def _read_lists(state: PostingsState, places: Collection[tuple[int, str]]) -> list[tuple[str, BitMap]]:
     """Return key and list of what there is at some places; keep those of the first pieces, and that there is none."""
     if not places:
         return []
-    found: list[tuple[int, str, BitMap, int]] = []
-    short: dict[str, set[tuple[int, str]]] = {}
-    buckets = {
-        place: bucket_id(state.build, chunk, bucket_of(key, state.buckets[chunk]))
-        for place, (chunk, key) in places.items()
-    }
-    # Where they are few, the short lists are asked for at once: some kilobytes too many cost less than a second query.
-    at_once = len(places) <= _FEW
+    sums = _sums_of(state, {chunk for chunk, _ in places})
+    homes: dict[str, list[tuple[int, str]]] = {}
+    for chunk, key in places:
+        checksum = checksum_of(key)
+        if sums.has(chunk, checksum):
+            home = list_id(state.build, chunk, key)
+        else:
+            home = bucket_id(state.build, chunk, checksum % state.buckets[chunk])
+        homes.setdefault(home, []).append((chunk, key))
     with mongo.reading() as database:
-        rows = _of_build(database, state, [*places, *(buckets.values() if at_once else ())])
-        for place, (chunk, key) in places.items():
-            if place in rows:
-                packed = rows[place]["list"]
-                found.append((chunk, key, BitMap.deserialize(packed), len(packed)))
-            else:
-                short.setdefault(buckets[place], set()).add((chunk, key))
-        if short and not at_once:
-            rows = _of_build(database, state, short)
-    for bucket, wanted in short.items():
-        together = orjson.loads(rows[bucket]["lists"]) if bucket in rows else {}
-        for chunk, key in wanted:
+        rows = _of_build(database, state, homes)
+    found: list[tuple[int, str, BitMap, int]] = []
+    for home, held in homes.items():
+        row = rows.get(home, {})
+        if "list" in row:
+            found += [(*place, BitMap.deserialize(row["list"]), len(row["list"])) for place in held]
+            continue
+        together = orjson.loads(row["lists"]) if row else {}
+        for chunk, key in held:
             numbers = BitMap(together.get(key, ()))
             found.append((chunk, key, numbers, 4 * len(numbers)))
     _lists.put(
         ((state.build, chunk, key), numbers, size) for chunk, key, numbers, size in found if chunk < COUNTED_PIECES
     )
     return [(key, numbers) for _, key, numbers, _ in found if numbers]
+
+
+def _sums_of(state: PostingsState, chunks: Collection[int]) -> KeptSums:
+    """Return the checksums of at least some pieces."""
+    kept = _sums[0]
+    if kept.build != state.build:
+        kept = _sums[0] = KeptSums(state.build)
+    asked = {sums_id(state.build, chunk): chunk for chunk in kept.missing(chunks)}
+    if asked:
+        with mongo.reading() as database:
+            rows = _by_ids(database, asked)
+        if len(rows) < len(asked):
+            raise PostingsGone(state.build)
+        for place, row in rows.items():
+            kept.put(asked[place], array("I", row["sums"]))
+    return kept
 
 
 def _of_build(
@@ -210,13 +237,11 @@ def read_ids(state: PostingsState, numbers: Collection[int]) -> list[ObjectId]:
 def read_telling_attributes(state: PostingsState, category: str) -> tuple[TellingAttribute, ...]:
     """Return the attributes that matter in a category, the best first."""
     place = facets_id(state.build, category)
-    kept: dict[Any, tuple[TellingAttribute, ...]] = _lists.get([place])
+    kept: dict[Any, tuple[TellingAttribute, ...]] = _telling.get([place])
     if place in kept:
         return kept[place]
     with mongo.reading() as database:
-        row = database[POSTINGS].find_one({"_id": place})
-    if not row:
-        return ()
+        row = database[POSTINGS].find_one({"_id": place}) or {"attributes": ()}
     found = tuple(TellingAttribute(name, tuple(values)) for name, values in row["attributes"])
-    _lists.put([(place, found, sum(len(text) + 60 for attribute in found for text in attribute.values))])
+    _telling.put([(place, found, sum(len(text) + 60 for attribute in found for text in attribute.values))])
     return found

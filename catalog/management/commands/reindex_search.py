@@ -59,7 +59,7 @@ class Command(BaseCommand):
     def _tell_drift(self, database: mongo.Documents) -> None:
         behind = drift(database)
         if not behind.products:
-            self.stdout.write("No words have been counted yet.")
+            self.stdout.write("No words have been counted by this version yet: run `manage.py reindex_search`.")
             return
         self.stdout.write(
             f"{behind.products:,} products counted, {behind.changed:,} changed since ({behind.share:.1%})"
