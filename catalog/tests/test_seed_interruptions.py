@@ -22,7 +22,8 @@ from pymongo.errors import AutoReconnect
 from catalog import derived
 from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
-from catalog.seeding.batches import BatchResult
+from catalog.seeding import catalogue
+from catalog.seeding.batches import BatchResult, store_batch
 from catalog.seeding.catalogue import seed_catalogue
 from catalog.seeding.generator import ProductGenerator
 from catalog.seeding.workers import SeedFailed, SeedPlan, run_workers
@@ -165,6 +166,27 @@ def test_a_server_that_dies_in_the_middle_is_one_line_and_the_next_run_completes
             assert len(client["shop"][PRODUCTS].index_information()) > 1
     finally:
         server.stop()
+
+
+def test_a_seed_that_died_after_another_load_had_ended_is_counted_by_the_next(
+    products_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[int] = []
+
+    def dies(*arguments: Any, **options: Any) -> BatchResult:
+        if len(stored) == 2:
+            raise AutoReconnect("connection closed")
+        derived.catch_up(products_db)  # As an import does at its end.
+        assert not derived.is_behind(products_db)
+        stored.append(1)
+        return store_batch(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "store_batch", dies)
+        patch.setattr(catalogue, "BATCH", 20)
+        with pytest.raises(SeedFailed):
+            seed_catalogue(database=products_db, uri=settings.MONGO_URI, count=60)
+    assert derived.is_behind(products_db)
 
 
 def test_a_seed_that_died_before_counting_words_is_counted_by_the_next(
