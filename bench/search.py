@@ -31,7 +31,7 @@ from pymongo import MongoClient
 from bench.result import Result
 from bench.search_log import Query, make_log
 from bench.stack import ROOT
-from catalog.vocabulary.postings import postings_state
+from catalog.vocabulary.postings import LISTS, postings_state
 from speedscale.embedded.mongod import MongodServer
 
 _SIZES, _FULL_SIZES = (30_000, 300_000), (30_000, 300_000, 3_000_000)
@@ -81,7 +81,7 @@ def _has(uri: str, size: int) -> bool:
     with MongoClient[dict[str, Any]](uri) as client:
         database = client["speedscale"]
         vocabulary = database["search_state"].find_one({"_id": "vocabulary"}) or {}
-        lists = postings_state(vocabulary.get("postings"))
+        lists = postings_state(vocabulary.get(LISTS))
         return lists is not None and lists.products == size == database["products"].estimated_document_count()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from time import perf_counter
 from typing import Any
 
@@ -27,18 +26,8 @@ FEW = 1_000
 PRICE_INDEX = "terms_price"
 _RANKED = ("words", "spans", "impacts", "brand", "product_type", "category", "stock", "order.popularity")
 """What ranking needs of a product."""
-_LABELS = ("brand", "category_path", "price", "rating", "stock")
-"""What facets count of a product, besides its attributes."""
-
-
-class Labels(Enum):
-    """How much of what facets count is read of each candidate: with what other results have, attributes are not."""
-
-    NONE = ()
-    SOME = _LABELS
-    ALL = (*_LABELS, "attributes")
-
-
+_LABELS = ("brand", "category_path", "price", "rating")
+"""What facets count of a product, besides its stock."""
 _NOT_SHOWN = dict.fromkeys(("terms", "words", "spans", "impacts", "order", "analyzer"), 0)
 """What search alone needs of a product."""
 
@@ -95,13 +84,13 @@ class Window:
 
 
 def find_window(
-    phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int, labels: Labels = Labels.SOME
+    phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int, labelled: bool = True
 ) -> Window:
     """Return the next ``size`` candidates from ``start`` on.
 
     Args:
         terms: whose places in each product ranking wants to know.
-        labels: what facets need of each candidate.
+        labelled: whether facets are wanted, and so the labels of each candidate.
     """
     found: list[Candidate] = []
     until = deadline()
@@ -109,7 +98,7 @@ def find_window(
         for number in range(start.phase, len(phases)):
             place = start if number == start.phase else Place(phase=number)
             limit = size + 1 - len(found)
-            rows = _find(phases[number], terms=terms, place=place, limit=limit, deadline=until, labels=labels)
+            rows = _find(phases[number], terms=terms, place=place, limit=limit, deadline=until, labelled=labelled)
             found += rows
             if len(found) > size:
                 return Window(tuple(found[:size]), _end_of(rows[:-1], begin=place), complete=True)
@@ -123,13 +112,13 @@ def deadline() -> float:
     return perf_counter() + settings.SEARCH_BUDGET_MS / 1000
 
 
-def find_among(phase: Phase, *, terms: Sequence[str], deadline: float, labels: Labels = Labels.SOME) -> list[Candidate]:
+def find_among(phase: Phase, *, terms: Sequence[str], deadline: float, labelled: bool = True) -> list[Candidate]:
     """Return all candidates of a phase whose products are known by their ids, in the static order.
 
     Raises:
         mongo.OutOfTime: it takes until after ``deadline``.
     """
-    return _find(phase, terms=terms, place=Place(), limit=phase.most or 0, deadline=deadline, labels=labels)
+    return _find(phase, terms=terms, place=Place(), limit=phase.most or 0, deadline=deadline, labelled=labelled)
 
 
 def _end_of(rows: list[Candidate], *, begin: Place) -> Place:
@@ -142,11 +131,11 @@ def _end_of(rows: list[Candidate], *, begin: Place) -> Place:
 
 
 def _find(
-    phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadline: float, labels: Labels
+    phase: Phase, *, terms: Sequence[str], place: Place, limit: int, deadline: float, labelled: bool
 ) -> list[Candidate]:
     # The words come whole and are looked through here: an $indexOfArray for each term takes MongoDB about as long as
     # the rest of the query.
-    projection = dict.fromkeys((*_RANKED, *labels.value), 1)
+    projection = dict.fromkeys((*_RANKED, *_LABELS) if labelled else _RANKED, 1)
     with mongo.searching() as database:
         cursor = database[PRODUCTS].find(after_place(phase, key=place.key, seen=place.seen), projection)
         cursor = cursor.hint(phase.hint).max_time_ms(_left_ms(deadline))
@@ -157,10 +146,10 @@ def _find(
             )[:limit]
         else:
             documents = list(cursor.sort([("order.popularity", -1)]).limit(limit).batch_size(limit))
-    return [_candidate(document, terms, labels=labels) for document in documents]
+    return [_candidate(document, terms, labelled=labelled) for document in documents]
 
 
-def _candidate(document: Mapping[str, Any], terms: Sequence[str], *, labels: Labels) -> Candidate:
+def _candidate(document: Mapping[str, Any], terms: Sequence[str], *, labelled: bool) -> Candidate:
     words = document.get("words", ())
     # By place, and in one go: two hundred of them are made for a search.
     return Candidate(
@@ -174,7 +163,7 @@ def _candidate(document: Mapping[str, Any], terms: Sequence[str], *, labels: Lab
         document["product_type"],
         document["category"],
         document["stock"],
-        None if labels is Labels.NONE else _row(document),
+        _row(document) if labelled else None,
     )
 
 
@@ -185,7 +174,6 @@ def _row(document: Mapping[str, Any]) -> FacetRow:
         document["price"],
         document["rating"],
         document["stock"],
-        document.get("attributes"),
     )
 
 
@@ -275,13 +263,14 @@ def count_matches(matched: Phase) -> Count:
     return Count(min(value, TOTAL_CAP), exact=value <= TOTAL_CAP)
 
 
-def sample_for_facets(matched: Phase, labels: Labels) -> tuple[list[FacetRow], bool]:
+def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
     """Return what the first :data:`FACET_SAMPLE` results add to the facets, and whether these are all results."""
+    wanted = dict.fromkeys((*_LABELS, "stock"), 1)
     try:
         with mongo.searching() as database:
             cursor = (
                 database[PRODUCTS]
-                .find(matched.filter, {"_id": 0, **dict.fromkeys(labels.value, 1)})
+                .find(matched.filter, {"_id": 0, **wanted})
                 .hint(matched.hint)
                 .limit(FACET_SAMPLE + 1)
                 .batch_size(FACET_SAMPLE + 2)
@@ -292,3 +281,24 @@ def sample_for_facets(matched: Phase, labels: Labels) -> tuple[list[FacetRow], b
         return [], False
     rows = list(map(_row, documents[:FACET_SAMPLE]))
     return rows, len(documents) <= FACET_SAMPLE and not matched.cut
+
+
+def attribute_values(matched: Phase, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values that the first results have of some attributes."""
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    try:
+        with mongo.searching() as database:
+            cursor = (
+                database[PRODUCTS]
+                .find(matched.filter, {"_id": 0, **{f"attributes.{name}": 1 for name in names}})
+                .hint(matched.hint)
+                .limit(FACET_SAMPLE)
+                .batch_size(FACET_SAMPLE)
+                .max_time_ms(_share(_FACET_SHARE))
+            )
+            for row in cursor:
+                for name, value in row.get("attributes", {}).items():
+                    found[name].append(value)
+    except mongo.OutOfTime:
+        pass
+    return found

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from catalog.money import minor_per_major
-from catalog.search.attributes import Value
 from catalog.search.index_keys import category_key, slug
 from catalog.search.price_bands import counted_bands, even_bands
 
@@ -19,19 +18,13 @@ STARS = (4, 3, 2, 1)
 
 
 class FacetRow(NamedTuple):
-    """What a result adds to the facets: a tuple, for hundreds are made in a search.
-
-    Attributes:
-        price: in minor units.
-        attributes: by name; ``None`` where they have not been read.
-    """
+    """What a result adds to the facets; ``price`` is in minor units. A tuple, for hundreds are made in a search."""
 
     brand: str
     category_path: tuple[str, ...]
     price: int
     rating: float
     stock: int
-    attributes: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True)

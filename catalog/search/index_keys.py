@@ -24,6 +24,7 @@ ANY_TERM = "any:"
 """Held by every active product, for lists without words or filters."""
 IN_STOCK_TERM = "stock:in"
 TIE_BITS = 20
+_LARGEST = 2**63 - 1
 MAX_POPULARITY = 2**30 - 1
 MAX_WORDS = 200
 """So many words of a product are indexed; places among them fit into a byte."""
@@ -219,7 +220,10 @@ def rating_bound(rating: int) -> int:
 
 
 def price_bounds(min_price: int | None, max_price: int | None) -> tuple[int | None, int | None]:
-    """Return the range of ``order.price`` (inclusive) that a range of prices in minor units stands for."""
-    low = None if min_price is None else min_price << TIE_BITS
-    high = None if max_price is None else (max_price << TIE_BITS) | ((1 << TIE_BITS) - 1)
+    """Return the range of ``order.price`` (inclusive) that a range of prices in minor units stands for.
+
+    A limit above all that MongoDB can store is one that no product reaches.
+    """
+    low = None if min_price is None else min(min_price << TIE_BITS, _LARGEST)
+    high = None if max_price is None else min((max_price << TIE_BITS) | ((1 << TIE_BITS) - 1), _LARGEST)
     return low, high

@@ -223,7 +223,7 @@ def is_short(everything: Phase, meaning: Interpretation) -> bool:
 def is_best_walked(everything: Phase, meaning: Interpretation, narrowing: Narrowing) -> bool:
     """Tell whether walking to all results is quicker than to find out their numbers.
 
-    A walk for one word looks at nothing but results. With more to be met, most of what it looks at may be none.
+    A walk for one word looks at hardly anything but results. With more to be met, most of what it looks at may be none.
     """
     looked_at = everything.most if meaning.measured else None
     is_one = len(meaning.wants) == 1 and narrowing == Narrowing()

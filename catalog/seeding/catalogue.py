@@ -132,9 +132,6 @@ def _load(database: Database[dict[str, Any]], plan: SeedPlan, processes: int, pr
 
     def on_result(result: BatchResult) -> None:
         nonlocal created, present
-        if result.created:
-            # An import that has ended meanwhile took away the mark that it found.
-            mark_behind(database, recount=True)
         created += result.created
         present += result.present
         progress.update(created + present)

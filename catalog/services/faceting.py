@@ -1,7 +1,7 @@
 """Facets of a page of results: what is chosen in one of them narrows the others, not itself.
 
-Few results are counted one by one. Of many, those of the first window tell which values to offer, and the numbered
-lists how many results have each.
+Few results are counted one by one. Of many, the numbered lists tell how many have each value; which brands, categories
+and attributes to offer, those of the first window tell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cached_property
 
 from catalog import candidates
-from catalog.candidates import Labels
 from catalog.search.attributes import TellingAttribute, text_of_value
 from catalog.search.facets import (
     STARS,
@@ -56,7 +55,7 @@ class Source:
         whole: bool = False,
     ) -> None:
         self.numbered = numbered
-        self._phase = phase
+        self.phase = phase
         self._at_hand = None if rows is None else (rows, whole)
 
     @property
@@ -74,8 +73,8 @@ class Source:
         if self._at_hand is not None:
             return self._at_hand
         if self.numbered is not None:
-            return candidates.sample_for_facets(self.numbered.first(WINDOW), Labels.SOME)
-        return candidates.sample_for_facets(self._phase, Labels.ALL)
+            return candidates.sample_for_facets(self.numbered.first(WINDOW))
+        return candidates.sample_for_facets(self.phase)
 
 
 Asked = tuple[tuple[FacetValue, ...], Callable[[str], list[str]]]
@@ -183,16 +182,27 @@ def _in_stock(source: Source) -> Asked:
 
 
 def _offered(attributes: Sequence[tuple[TellingAttribute, Source]]) -> list[Asked]:
-    """Return the values of attributes; where results are counted row by row, with their numbers."""
-    found: list[Asked] = []
+    """Return the values of attributes; where rows are counted one by one, a source is read once for all of them."""
+    by_source: dict[int, tuple[Source, list[str]]] = {}
     for attribute, source in attributes:
-        counts: Counter[str | None] = Counter()
         if source.numbered is None:
-            held = [row.attributes for row in source.rows if row.attributes is not None]
-            counts.update(text_of_value(values[attribute.name]) for values in held if attribute.name in values)
-        values = tuple(FacetValue(text, text, counts[text]) for text in attribute.values)
-        found.append((values, _keys_of_attribute(attribute.name)))
-    return found
+            by_source.setdefault(id(source), (source, []))[1].append(attribute.name)
+    counts = {
+        (number, name): Counter(map(text_of_value, values))
+        for number, (source, names) in by_source.items()
+        for name, values in candidates.attribute_values(source.phase, names).items()
+    }
+    nothing: Counter[str | None] = Counter()
+    return [
+        (
+            tuple(
+                FacetValue(text, text, counts.get((id(source), attribute.name), nothing)[text])
+                for text in attribute.values
+            ),
+            _keys_of_attribute(attribute.name),
+        )
+        for attribute, source in attributes
+    ]
 
 
 def _keys_of_attribute(name: str) -> Callable[[str], list[str]]:

@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from cachelayer.trace import span
 from catalog import candidates
-from catalog.candidates import Labels, Place, Window
+from catalog.candidates import Place, Window
 from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
 from catalog.search.cursor import NUMBERED, Cursor
@@ -21,6 +21,7 @@ from catalog.search.plan import (
     Narrowing,
     among,
     is_best_walked,
+    is_short,
     narrowing_of,
     plan_everything,
     plan_phases,
@@ -35,6 +36,7 @@ from catalog.vocabulary.postings import PostingsGone
 from catalog.vocabulary.store import lexicon
 
 _TRIES = 3
+_FEW = 30
 RELATED = 100
 """So many products with some of the words are ranked, for each word left out, where few have all."""
 
@@ -128,18 +130,22 @@ def _numbered(choice: Choice, start: Place | None = None) -> Numbered | None:
     """Return all results of a choice; ``None`` where walking to them is as short or the only way."""
     if choice.is_walked or not choice.meaning.measured:
         return None
-    return gather(choice.meaning, choice.narrowing, choice.everything, start=start)
+    found = gather(choice.meaning, choice.narrowing, choice.everything, start=start)
+    if found is not None and not found.recent.complete and is_short(choice.everything, choice.meaning):
+        # More products have changed than can join those of the lists, and a walk is bounded and meets them all.
+        return None
+    return found
 
 
 def _window(
-    choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int, labels: Labels
+    choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int, labelled: bool
 ) -> Window:
     if all_results is not None and (start == Place() or start.phase >= NUMBERED):
-        return all_results.window(start, terms=terms, size=size, labels=labels)
+        return all_results.window(start, terms=terms, size=size, labelled=labelled)
     phases = plan_phases(choice.meaning, choice.narrowing, choice.frequencies)
     if start.phase >= len(phases):
         return Window((), None, complete=True)
-    return candidates.find_window(phases, terms=terms, start=start, size=size, labels=labels)
+    return candidates.find_window(phases, terms=terms, start=start, size=size, labelled=labelled)
 
 
 def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:
@@ -148,8 +154,8 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     start = Place(after.phase, after.key, after.seen) if after is not None else Place()
     offset = after.offset if after is not None else 0
     all_results = _numbered(choice, start)
-    labels = _labels(choice, all_results) if with_facets and after is None else Labels.NONE
-    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW, labels=labels)
+    labelled = with_facets and after is None
+    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW, labelled=labelled)
     with span("rank"):
         ranking, ranked = rank(choice.meaning, window.candidates)
     best = ranked[offset : offset + request.limit]
@@ -170,12 +176,6 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
         complete=window.complete,
     )
     return replace(page, results=_results([*best, *related], full=len(best), ranking=ranking, request=request))
-
-
-def _labels(choice: Choice, all_results: Numbered | None) -> Labels:
-    """Return what facets need of the candidates: everything, where these are all results."""
-    is_all = choice.is_walked if all_results is None else all_results.size <= WINDOW
-    return Labels.ALL if is_all else Labels.SOME
 
 
 def _results(shown: Sequence[Candidate], *, full: int, ranking: Ranking, request: SearchRequest) -> tuple[Result, ...]:
@@ -201,7 +201,7 @@ def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Seq
         if len(found) >= missing:
             break
         fewer = _choice(meaning, choice.number, narrowing_of(request))
-        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labels=Labels.NONE)
+        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labelled=False)
         fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
         seen.update(candidate.id for candidate in fresh)
         found += ranking.ranked(fresh)[: missing - len(found)]
@@ -250,11 +250,11 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
 
     is_all = window.end is None and window.complete and request.after is None
     rows = _rows(window)
-    if is_all and all(row.attributes is not None for row in rows):
-        shown = Source(choice.everything, rows=rows, whole=True)
-    elif is_all:
-        # They were to be fewer than all.
-        shown = Source(among(choice.everything, [ObjectId(candidate.id) for candidate in window.candidates]))
+    if is_all:
+        phase = among(choice.everything, [ObjectId(candidate.id) for candidate in window.candidates])
+        # Attributes are not at hand: of more than a few products, the lists tell them sooner.
+        by_lists = all_results is not None and all_results.counts_all and len(rows) > _FEW
+        shown = Source(phase, all_results if by_lists else None, rows=rows, whole=True)
     elif request.after is None and all_results is not None and all_results.is_countable:
         # The candidates at hand are the first results.
         shown = Source(choice.everything, all_results, rows=rows)

@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from cachelayer.trace import span
 from catalog import candidates, mongo
-from catalog.candidates import Labels, Place, Window
+from catalog.candidates import Place, Window
 from catalog.search.cursor import NUMBERED
 from catalog.search.meaning import Interpretation
 from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
@@ -105,7 +105,8 @@ class Numbered:
         """Return the query that matches the first ``limit`` results, in their static order within each phase."""
         numbers = list(islice(chain.from_iterable(self.sets), limit + 1))
         ids = read_ids(self.state, numbers[:limit])
-        return among(self.everything, {*ids, *self.recent.ids}, cut=len(numbers) > limit)
+        is_cut = len(numbers) > limit or not self.recent.complete
+        return among(self.everything, {*ids, *self.recent.ids}, cut=is_cut)
 
     def _from(self, start: Place) -> Iterator[tuple[int, int]]:
         begun = start.phase - NUMBERED if start.phase >= NUMBERED else 0
@@ -114,7 +115,7 @@ class Numbered:
             for number in self.sets[phase].iter_equal_or_larger(first):
                 yield phase, number
 
-    def window(self, start: Place, *, terms: Sequence[str], size: int, labels: Labels = Labels.SOME) -> Window:
+    def window(self, start: Place, *, terms: Sequence[str], size: int, labelled: bool = True) -> Window:
         """Return the next ``size`` candidates from ``start`` on; see :func:`catalog.candidates.find_window`."""
         pending = self._from(start)
         recent = set(self.recent.ids)
@@ -126,7 +127,7 @@ class Numbered:
             if start == Place() and recent:
                 # Where the numbered lists have them as well, they are left out there.
                 changed = candidates.find_among(
-                    among(self.everything, recent), terms=terms, deadline=deadline, labels=labels
+                    among(self.everything, recent), terms=terms, deadline=deadline, labelled=labelled
                 )
             for _ in range(_ROUNDS):
                 batch = list(islice(pending, size - len(found)))
@@ -135,7 +136,7 @@ class Numbered:
                 taken += batch
                 ids = read_ids(self.state, [number for _, number in batch])
                 wanted = among(self.everything, set(ids) - recent)
-                found += candidates.find_among(wanted, terms=terms, deadline=deadline, labels=labels)
+                found += candidates.find_among(wanted, terms=terms, deadline=deadline, labelled=labelled)
                 if len(found) >= size:
                     break
         except mongo.OutOfTime:

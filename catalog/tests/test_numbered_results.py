@@ -18,7 +18,8 @@ from catalog.indexes import PRODUCTS
 from catalog.search.cursor import decode_cursor
 from catalog.search.index_keys import brand_term
 from catalog.search.interpretation import interpret
-from catalog.search.plan import Narrowing, narrowing_of
+from catalog.search.lexicon import NoLexicon
+from catalog.search.plan import Narrowing, Phase, PhaseName, is_best_walked, narrowing_of
 from catalog.search.postings import keys_of, term_key, word_key
 from catalog.search.request import SearchRequest, Sort
 from catalog.services import numbered
@@ -33,8 +34,11 @@ from catalog.vocabulary import postings, recent
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
 from catalog.vocabulary.learning import drift, refresh_vocabulary
+from catalog.vocabulary.numbering import begin_numbering, count_builds
 from catalog.vocabulary.postings import (
     COUNTED_PIECES,
+    FORMER_LISTS,
+    LISTS,
     POSTINGS,
     PostingsGone,
     PostingsState,
@@ -56,6 +60,7 @@ PATHS = (("Accessories", "Mice"), ("Gaming", "Mice"), ("Office", "Keyboards"))
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every search one of many results, over several pieces."""
     monkeypatch.setattr("catalog.search.plan.WINDOW", 0)
+    monkeypatch.setattr("catalog.search.plan._WALKED", 0)
     monkeypatch.setattr("catalog.services.finding.WINDOW", 40)
     monkeypatch.setattr("catalog.services.numbered.WINDOW", 40)
     monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", 64)
@@ -351,8 +356,8 @@ def test_facets_read_products_only_where_lists_do_not_tell_which_values_there_ar
     catalogue: Any, monkeypatch: pytest.MonkeyPatch, filters: dict[str, Any], reads: int
 ) -> None:
     monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
-    monkeypatch.setattr("catalog.services.finding.WINDOW", 20)
-    monkeypatch.setattr("catalog.services.numbered.WINDOW", 20)
+    monkeypatch.setattr("catalog.services.finding.WINDOW", 10)
+    monkeypatch.setattr("catalog.services.numbered.WINDOW", 10)
     with tracing() as trace:
         page = find_page(SearchRequest(query="red", **filters))
     assert page.facets is not None
@@ -362,15 +367,23 @@ def test_facets_read_products_only_where_lists_do_not_tell_which_values_there_ar
     assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == reads
 
 
-def test_few_results_are_read_once_for_all_facets(catalogue: Any) -> None:
+@pytest.mark.parametrize(("chunk", "reads"), [(192, 2), (64, 3)])
+def test_attributes_of_all_results_come_from_lists_where_these_count_all(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, chunk: int, reads: int
+) -> None:
+    monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", chunk)
+    monkeypatch.setattr("catalog.services.finding.WINDOW", 120)
+    monkeypatch.setattr("catalog.services.numbered.WINDOW", 120)
+    build_vocabulary(catalogue)
     with tracing() as trace:
-        page = find_page(SearchRequest(query="red mouse", brand="sony"))
+        page = find_page(SearchRequest(query="red"))
     assert page.facets is not None
     assert page.facets.exact
+    assert 30 < page.total < 120
     sizes = {facet.name: sum(value.count for value in facet.values) for facet in page.facets.attributes}
-    assert sizes == {"Size": sum(result.has_all for result in page.results)}
-    # The candidates, those of other brands, those without a word, the products of the page.
-    assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == 4
+    assert sizes == {"Size": page.total}
+    # The candidates, the products of the page, and once more for attributes.
+    assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == reads
 
 
 def test_all_spellings_of_a_word_are_looked_up_together(catalogue: Any) -> None:
@@ -388,15 +401,58 @@ def test_lists_of_another_version_are_not_read_and_made_anew(catalogue: Any) -> 
     request = SearchRequest(query="red mouse", min_price=500)
     before = {result.product.id for result in find_page(request).results}
     assert not is_outdated(catalogue)
-    catalogue[STATE].update_one({"_id": VOCABULARY}, {"$unset": {"postings.layout": ""}})
+    catalogue[STATE].update_one({"_id": VOCABULARY}, {"$rename": {LISTS: FORMER_LISTS}})
+    former = count_builds(catalogue)
     lexicon.forget()
     assert lexicon.state().postings is None
     assert {result.product.id for result in find_page(request).results} == before
     assert is_outdated(catalogue)
     assert drift(catalogue).share == 1.0
+    begin_numbering(catalogue)
+    assert count_builds(catalogue) == former, "processes of the former version go on with their lists"
     assert refresh_vocabulary(catalogue)
     assert lexicon.state().postings is not None
     assert not is_outdated(catalogue)
+    assert FORMER_LISTS not in catalogue[STATE].find_one({"_id": VOCABULARY})
+
+
+def test_a_short_walk_finds_what_more_changes_than_join_the_lists_have_left_out(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.vocabulary.recent.MOST_RECENT", 3)
+    for number in range(6):
+        create_product(draft=draft(f"SKU-NEW-{number}", name=f"Red novelty mouse {number}"))
+    found = find_page(SearchRequest(query="red novelty mouse"))
+    assert not found.complete, "with the lists alone"
+    monkeypatch.setattr("catalog.search.plan.WINDOW", 40)
+    found = find_page(SearchRequest(query="red novelty mouse"))
+    assert found.exact
+    assert found.complete
+    assert {result.product.sku for result in found.results if result.has_all} == {
+        f"SKU-NEW-{number}" for number in range(6)
+    }
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "query", "filters", "is_walked"),
+    [
+        (200, "red", {}, True),
+        (201, "red", {}, False),
+        (30, "red mouse", {}, True),
+        (31, "red mouse", {}, False),
+        (31, "red", {"brand": "sony"}, False),
+        (None, "red", {}, False),
+    ],
+)
+def test_a_walk_is_taken_where_it_looks_at_little(
+    monkeypatch: pytest.MonkeyPatch, looked_at: int | None, query: str, filters: dict[str, Any], is_walked: bool
+) -> None:
+    monkeypatch.setattr("catalog.search.plan.WINDOW", 200)
+    monkeypatch.setattr("catalog.search.plan._WALKED", 30)
+    meaning = replace(interpret(query, NoLexicon())[0], measured=True)
+    everything = Phase(PhaseName.ANYWHERE, {}, "", looked_at)
+    narrowing = narrowing_of(SearchRequest(query=query, **filters))
+    assert is_best_walked(everything, meaning, narrowing) is is_walked
 
 
 def test_that_nothing_has_changed_is_asked_once_until_something_does(

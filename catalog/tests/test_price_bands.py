@@ -41,8 +41,9 @@ def test_the_bands_around_a_range_hold_it_and_those_inside_hold_nothing_else(low
 @pytest.mark.parametrize(
     ("low", "high", "is_exact"),
     [
-        (0, 6_200, True),  # 62.00
-        (0, 55_900, False),  # 559.00
+        (0, 6_200, True),  # Below 62.00.
+        (0, 6_201, False),  # At most 62.00.
+        (0, 55_900, False),
         (5_000, ENDLESS, True),
         (1_234, 1_300, False),
         (7, 9, True),
@@ -70,7 +71,7 @@ def test_what_is_no_limit_is_refused() -> None:
 
 
 @given(st.lists(prices, min_size=2), st.sampled_from([1, 100, 1000]))
-def test_even_bands_hold_all_products_and_meet_without_a_gap(found: list[int], minor: int) -> None:
+def test_even_bands_hold_all_products_each_in_one(found: list[int], minor: int) -> None:
     bands = even_bands(counted_bands(found), minor=minor)
     if not bands:
         return

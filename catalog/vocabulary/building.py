@@ -25,6 +25,7 @@ from catalog.search.analysis import ANALYZER_VERSION, STOP_WORDS, folded, term_o
 from catalog.search.index_keys import kind_words
 from catalog.search.spelling import can_be_misspelt, deletions_of_known
 from catalog.vocabulary.numbering import begin_numbering, build_postings, switch_to
+from catalog.vocabulary.postings import LISTS
 from catalog.vocabulary.recent import begin_anew
 from catalog.vocabulary.store import BUILD, MAX_PREFIX, MIN_PREFIX, TERMS, lexicon
 from catalog.vocabulary.synonyms import ensure_default_synonyms
@@ -108,14 +109,14 @@ def build_vocabulary(database: mongo.Documents, progress: Progress | None = None
     _store(database, counts, progress)
     numbered_from = datetime.now(UTC)
     build = begin_numbering(database)
-    postings = build_postings(database, build, progress)
+    lists = build_postings(database, build, progress)
     state = {
         "products": counts.products,
         "documents": database[PRODUCTS].estimated_document_count(),
         "terms": len(counts.everywhere | counts.strong),
         "built_at": started,
         "analyzer": ANALYZER_VERSION,
-        "postings": postings,
+        LISTS: lists,
     }
     if switch_to(database, build, state):
         begin_anew(database, since=numbered_from)

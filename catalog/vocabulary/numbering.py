@@ -28,8 +28,10 @@ from catalog.search.index_keys import ANY_TERM, category_key
 from catalog.search.postings import CHUNK, bucket_of, checksum_of, keys_of
 from catalog.vocabulary.kept import BLOCK
 from catalog.vocabulary.postings import (
-    LAYOUT,
+    FORMER_LISTS,
+    LISTS,
     POSTINGS,
+    PostingsState,
     block_id,
     bucket_id,
     facets_id,
@@ -46,6 +48,7 @@ _LONG = 200
 _IN_BUCKET = 400
 """About so many numbers are kept in a document of short lists."""
 _INSERTS = 1_000
+_BUILDS = {LISTS: 1, FORMER_LISTS: 1}
 _SHOWN = 5_000
 _READ = {"words": 1, "terms": 1, "price": 1, "rating": 1, "attributes": 1, "category_path": 1}
 _MOST_VALUES = 2_000
@@ -60,9 +63,9 @@ def begin_numbering(database: mongo.Documents) -> str:
     """
     build = secrets.token_hex(4)
     state = database[STATE].find_one_and_update(
-        {"_id": VOCABULARY}, {"$set": {"numbering": build}}, {"postings": 1}, upsert=True
+        {"_id": VOCABULARY}, {"$set": {"numbering": build}}, _BUILDS, upsert=True
     )
-    used = postings_state(state.get("postings")) if state else None
+    used = _used(state)
     database[POSTINGS].delete_many(not_of_build(used.build) if used else {})
     return build
 
@@ -71,13 +74,13 @@ def switch_to(database: mongo.Documents, build: str, state: Mapping[str, Any]) -
     """Let searches use a build from now on.
 
     Args:
-        state: all that is stored of the vocabulary, with the build's ``postings``.
+        state: all that is stored of the vocabulary, with the build as :data:`~catalog.vocabulary.postings.LISTS`.
 
     Returns:
         False where another run has begun to number the products since: then its lists will be used, and these go.
     """
     switched = database[STATE].update_one(
-        {"_id": VOCABULARY, "numbering": build}, {"$set": state, "$unset": {"numbering": ""}}
+        {"_id": VOCABULARY, "numbering": build}, {"$set": state, "$unset": {"numbering": "", FORMER_LISTS: ""}}
     )
     if not switched.matched_count:
         database[POSTINGS].delete_many(of_build(build))
@@ -86,10 +89,14 @@ def switch_to(database: mongo.Documents, build: str, state: Mapping[str, Any]) -
 
 def count_builds(database: mongo.Documents) -> int:
     """Return how many builds the lists are of that take room: that in use, and 1 more where another one is there."""
-    state = database[STATE].find_one({"_id": VOCABULARY}, {"postings": 1})
-    used = postings_state(state.get("postings")) if state else None
+    used = _used(database[STATE].find_one({"_id": VOCABULARY}, _BUILDS))
     other = database[POSTINGS].find_one(not_of_build(used.build) if used else {}, {"_id": 1})
     return 1 if other is None or used is None else 2
+
+
+def _used(state: Mapping[str, Any] | None) -> PostingsState | None:
+    """Return the build that searches use, those of processes of the former version included."""
+    return postings_state((state or {}).get(LISTS) or (state or {}).get(FORMER_LISTS))
 
 
 def build_postings(database: mongo.Documents, build: str, progress: Progress) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
             break
     _insert(fresh, _facet_documents(build, by_category))
     progress.end()
-    return {"layout": LAYOUT, "build": build, "products": done, "buckets": buckets}
+    return {"build": build, "products": done, "buckets": buckets}
 
 
 @dataclass(slots=True)

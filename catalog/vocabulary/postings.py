@@ -24,8 +24,11 @@ from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists, KeptSum
 
 POSTINGS = "search_postings"
 _AFTER_SLASH = chr(ord("/") + 1)
-LAYOUT = 2
-"""Of the documents of a build; searches do without lists that were stored in another one."""
+LISTS = "lists"
+"""Where the state of the vocabulary tells which build searches use. Once documents of a build look otherwise, this has
+to have another name, so that processes of the former version, which run on during an upgrade, do without lists."""
+FORMER_LISTS = "postings"
+"""Where the former version had it."""
 COUNTED_PIECES = 2
 """The values of many results are counted over the products of the first pieces, which are the most popular."""
 Pieces = dict[str, list[BitMap]]
@@ -53,8 +56,8 @@ class PostingsState:
 
 
 def postings_state(stored: Mapping[str, Any] | None) -> PostingsState | None:
-    """Read the stored form of a build; ``None`` where there is none, or one that another version has stored."""
-    if not stored or stored.get("layout") != LAYOUT:
+    """Read the stored form of a build; ``None`` where there is none."""
+    if not stored:
         return None
     return PostingsState(stored["build"], stored["products"], tuple(stored["buckets"]))
 

@@ -97,7 +97,7 @@ class ControlListener:
 
 @contextlib.contextmanager
 def _address(path: str) -> Iterator[str]:
-    """Give a name for the socket at ``path`` that is short enough, however deep temporary files are kept."""
+    """Give a name for the socket at ``path`` that is short enough, on Linux however deep temporary files are kept."""
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield path
         return
