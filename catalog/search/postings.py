@@ -26,6 +26,7 @@ CHUNK = 2**18
 """So many products are numbered in one piece; a search that finds enough in the first one reads no other."""
 STARS = (1, 2, 3, 4, 5)
 WORDS, TERMS = "words", "terms"
+_KIND = kind_term("")
 
 Option = tuple[str, ...]
 """Keys of lists that a product has to be in together."""
@@ -139,14 +140,15 @@ def apart(sets: Iterable[BitMap]) -> list[BitMap]:
     return found
 
 
-def checksum_of(key: str) -> int:
-    """Return the 32 bits that tell where the list of ``key`` is kept."""
-    return zlib.crc32(key.encode())
+def group_of(key: str) -> str:
+    """Return the name of the lists that the one of ``key`` is kept with: all those of a word, asked for together."""
+    kind, _, term = key.partition("/")
+    return term.removeprefix(_KIND) if kind in (WORDS, TERMS) else key
 
 
-def bucket_of(key: str, buckets: int) -> int:
-    """Return the number of the bucket that a short list is kept in together with others."""
-    return checksum_of(key) % buckets
+def checksum_of(group: str) -> int:
+    """Return the 32 bits that tell where a group of lists is kept."""
+    return zlib.crc32(group.encode())
 
 
 def _clause(want: Want, *, key: Callable[[str], str], synonyms: bool = False) -> Clause:

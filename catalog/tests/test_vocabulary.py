@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
 import pytest
+from cachetools import TTLCache
 from django.core.management import call_command
 
 from catalog.documents import to_document
@@ -145,6 +147,13 @@ def test_new_words_of_an_edited_product_are_known_at_once(catalogue: Any) -> Non
     assert "trackbal" not in lexicon.stats(["trackbal"])
     create_product(draft=draft("NEW", name="Ergonomic trackball"))
     assert lexicon.stats(["trackbal"])["trackbal"].form == "trackball"
+
+
+def test_what_is_kept_may_expire_at_any_moment(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_vocabulary(catalogue)
+    # A second passes with each look at the clock.
+    monkeypatch.setattr(lexicon, "_few", TTLCache(4, 2, timer=itertools.count().__next__))
+    assert [lexicon.products for _ in range(9)] == [6] * 9
 
 
 def test_drift_is_measured_and_a_small_catalogue_counted_anew(catalogue: Any) -> None:

@@ -87,7 +87,7 @@ class KeptIds:
 
 
 class KeptSums:
-    """By piece of one build, the checksums of the keys whose lists have a document of their own.
+    """By piece of one build, the checksums of the groups of lists that have a document of their own.
 
     Args:
         build: the name of the build.
@@ -106,7 +106,7 @@ class KeptSums:
         self._by_chunk[chunk] = ascending
 
     def has(self, chunk: int, checksum: int) -> bool:
-        """Tell whether a list of a piece whose checksums are kept has a document of its own."""
+        """Tell whether a group of a piece whose checksums are kept has a document of its own."""
         ascending = self._by_chunk[chunk]
         place = bisect_left(ascending, checksum)
         return place < len(ascending) and ascending[place] == checksum

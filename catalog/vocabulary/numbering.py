@@ -25,7 +25,7 @@ from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
 from catalog.search.attributes import Value, attribute_texts, telling_attributes
 from catalog.search.index_keys import ANY_TERM, category_key
-from catalog.search.postings import CHUNK, bucket_of, checksum_of, keys_of
+from catalog.search.postings import CHUNK, checksum_of, group_of, keys_of
 from catalog.vocabulary.kept import BLOCK
 from catalog.vocabulary.postings import (
     FORMER_LISTS,
@@ -35,7 +35,7 @@ from catalog.vocabulary.postings import (
     block_id,
     bucket_id,
     facets_id,
-    list_id,
+    group_id,
     not_of_build,
     of_build,
     postings_state,
@@ -44,7 +44,7 @@ from catalog.vocabulary.postings import (
 from catalog.vocabulary.store import STATE, VOCABULARY
 
 _LONG = 200
-"""Lists of so many products have a document of their own."""
+"""Lists of a group that have so many products together have a document of their own."""
 _IN_BUCKET = 400
 """About so many numbers are kept in a document of short lists."""
 _INSERTS = 1_000
@@ -122,9 +122,12 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
         if not identifiers and buckets:
             break
         _insert(fresh, _block_documents(build, done // BLOCK, identifiers))
-        short = sum(len(numbers) for numbers in lists.values() if len(numbers) < _LONG)
+        groups: defaultdict[str, dict[str, array[int]]] = defaultdict(dict)
+        for key, numbers in lists.items():
+            groups[group_of(key)][key] = numbers
+        short = sum(size for size in map(_size, groups.values()) if size < _LONG)
         buckets.append(short // _IN_BUCKET + 1)
-        _insert(fresh, _list_documents(build, len(buckets) - 1, lists, buckets[-1]))
+        _insert(fresh, _list_documents(build, len(buckets) - 1, groups, buckets[-1]))
         done += len(identifiers)
         progress.update(done)
         if len(identifiers) < CHUNK:
@@ -165,22 +168,31 @@ def _block_documents(build: str, first: int, identifiers: list[ObjectId]) -> Ite
         yield {"_id": block_id(build, first + start // BLOCK), "ids": Binary(packed)}
 
 
+def _size(lists: Mapping[str, array[int]]) -> int:
+    return sum(map(len, lists.values()))
+
+
 def _list_documents(
-    build: str, chunk: int, lists: defaultdict[str, array[int]], buckets: int
+    build: str, chunk: int, groups: Mapping[str, dict[str, array[int]]], buckets: int
 ) -> Iterator[dict[str, Any]]:
     short: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
-    sums = {checksum_of(key) for key, numbers in lists.items() if len(numbers) >= _LONG}
+    sums = {checksum_of(group) for group, lists in groups.items() if _size(lists) >= _LONG}
     yield {"_id": sums_id(build, chunk), "sums": Binary(array("I", sorted(sums)).tobytes())}
-    for key, numbers in lists.items():
-        # A short list that has its checksum in common with a long one is kept where it will be looked for.
-        if checksum_of(key) in sums:
-            compressed = BitMap(numbers)
-            compressed.run_optimize()
-            yield {"_id": list_id(build, chunk, key), "list": Binary(compressed.serialize())}
+    for group, lists in groups.items():
+        checksum = checksum_of(group)
+        # Short lists that have their checksum in common with long ones are kept where they will be looked for.
+        if checksum in sums:
+            yield {"_id": group_id(build, chunk, group), "long": [list(lists), list(map(_compressed, lists.values()))]}
         else:
-            short[bucket_of(key, buckets)][key] = numbers.tolist()
+            short[checksum % buckets].update((key, numbers.tolist()) for key, numbers in lists.items())
     for bucket, held in short.items():
-        yield {"_id": bucket_id(build, chunk, bucket), "lists": Binary(orjson.dumps(held))}
+        yield {"_id": bucket_id(build, chunk, bucket), "short": Binary(orjson.dumps(held))}
+
+
+def _compressed(numbers: array[int]) -> Binary:
+    compressed = BitMap(numbers)
+    compressed.run_optimize()
+    return Binary(compressed.serialize())
 
 
 def _insert(collection: Any, documents: Iterator[dict[str, Any]]) -> None:

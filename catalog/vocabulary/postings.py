@@ -1,7 +1,7 @@
 """The lists of products by term, as they are stored: read by key, a bounded number of small documents at a time.
 
-A document holds the list of one term within one piece of the numbered products, or, where lists are short, many of
-them together; which of the two it is for a term, another document of the piece tells, so that a search asks once for
+A document holds the lists of one word or filter within one piece of the numbered products, or, where these are short,
+those of many together; which of the two it is, another document of the piece tells, so that a search asks once for
 exactly what it needs. ``ids`` documents tell which products the numbers stand for. All keys begin with the name of the
 build, so a search that meets a change of builds finds nothing rather than something wrong, and asks anew.
 """
@@ -9,7 +9,7 @@ build, so a search that meets a change of builds finds nothing rather than somet
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from catalog import mongo
 from catalog.search.attributes import TellingAttribute
-from catalog.search.postings import checksum_of
+from catalog.search.postings import checksum_of, group_of
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists, KeptSums
 
 POSTINGS = "search_postings"
@@ -62,9 +62,9 @@ def postings_state(stored: Mapping[str, Any] | None) -> PostingsState | None:
     return PostingsState(stored["build"], stored["products"], tuple(stored["buckets"]))
 
 
-def list_id(build: str, chunk: int, key: str) -> str:
-    """Return the id of the document that holds a long list."""
-    return f"{build}/{chunk}/{key}"
+def group_id(build: str, chunk: int, group: str) -> str:
+    """Return the id of the document that holds the long lists of a group."""
+    return f"{build}/{chunk}/{group}"
 
 
 def bucket_id(build: str, chunk: int, bucket: int) -> str:
@@ -73,7 +73,7 @@ def bucket_id(build: str, chunk: int, bucket: int) -> str:
 
 
 def sums_id(build: str, chunk: int) -> str:
-    """Return the id of the document that tells which lists of a piece have a document of their own."""
+    """Return the id of the document that tells which groups of a piece have a document of their own."""
     return f"{build}/sums/{chunk}"
 
 
@@ -150,9 +150,10 @@ def _read_lists(state: PostingsState, places: Collection[tuple[int, str]]) -> li
     sums = _sums_of(state, {chunk for chunk, _ in places})
     homes: dict[str, list[tuple[int, str]]] = {}
     for chunk, key in places:
-        checksum = checksum_of(key)
+        group = group_of(key)
+        checksum = checksum_of(group)
         if sums.has(chunk, checksum):
-            home = list_id(state.build, chunk, key)
+            home = group_id(state.build, chunk, group)
         else:
             home = bucket_id(state.build, chunk, checksum % state.buckets[chunk])
         homes.setdefault(home, []).append((chunk, key))
@@ -160,18 +161,27 @@ def _read_lists(state: PostingsState, places: Collection[tuple[int, str]]) -> li
         rows = _of_build(database, state, homes)
     found: list[tuple[int, str, BitMap, int]] = []
     for home, held in homes.items():
-        row = rows.get(home, {})
-        if "list" in row:
-            found += [(*place, BitMap.deserialize(row["list"]), len(row["list"])) for place in held]
-            continue
-        together = orjson.loads(row["lists"]) if row else {}
-        for chunk, key in held:
-            numbers = BitMap(together.get(key, ()))
-            found.append((chunk, key, numbers, 4 * len(numbers)))
+        together = _together(rows.get(home, {}))
+        found += [(*place, *_unpacked(together.get(place[1], ()))) for place in held]
     _lists.put(
         ((state.build, chunk, key), numbers, size) for chunk, key, numbers, size in found if chunk < COUNTED_PIECES
     )
     return [(key, numbers) for _, key, numbers, _ in found if numbers]
+
+
+def _together(row: Mapping[str, Any]) -> Mapping[str, bytes | Sequence[int]]:
+    """Return the lists of a document by key, compressed or number by number."""
+    if "short" in row:
+        short: dict[str, list[int]] = orjson.loads(row["short"])
+        return short
+    return dict(zip(*row["long"], strict=True)) if row else {}
+
+
+def _unpacked(packed: bytes | Sequence[int]) -> tuple[BitMap, int]:
+    """Return a list with its size in bytes."""
+    if isinstance(packed, bytes):
+        return BitMap.deserialize(packed), len(packed)
+    return BitMap(packed), 4 * len(packed)
 
 
 def _sums_of(state: PostingsState, chunks: Collection[int]) -> KeptSums:

@@ -145,8 +145,12 @@ class MongoLexicon:
 
     def _kept(self, name: str, read: Callable[[], T]) -> T:
         with self._lock:
-            if name in self._few:
+            try:
+                # Not asked for beforehand: it may expire between the question and this.
                 kept: T = self._few[name]
+            except KeyError:
+                pass
+            else:
                 return kept
         value = read()
         with self._lock:
