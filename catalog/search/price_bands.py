@@ -1,7 +1,8 @@
 """Bands of prices with round limits: those that facets offer, and finer ones within them, by which limits are met.
 
 The bands of each level lie within those of the level before, so a range between any two limits is made up of few of
-them. A product is in one band of each level. All prices are in minor units.
+them. A product is in one band of each level, and in those of all prices below a power of ten, because most ranges have
+no lower limit. All prices are in minor units.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _LEVELS = (
     (0, *(step * power for power in _POWERS for step in range(1, 10))),
     (*range(10), *(step * power for power in _POWERS for step in range(10, 100))),
 )
+_BELOW = tuple(10**power for power in range(7, 2, -1))
 LIMITS = _LEVELS[-1]
 """Prices at which a band of the finest level begins: those of two digits and as many zeros as one likes."""
 ENDLESS = 2**63
@@ -26,8 +28,11 @@ _BANDS = 5
 
 
 def band_keys(price: int) -> list[str]:
-    """Return the keys of the bands that a price lies in, one of each level."""
-    return [_key(level, _LEVELS[level][bisect_right(_LEVELS[level], price) - 1]) for level in range(len(_LEVELS))]
+    """Return the keys of the bands that a price lies in."""
+    return [
+        *(_key(level, _LEVELS[level][bisect_right(_LEVELS[level], price) - 1]) for level in range(len(_LEVELS))),
+        *(_key_below(limit) for limit in _BELOW if price < limit),
+    ]
 
 
 def round_band(price: int) -> int:
@@ -61,6 +66,10 @@ def keys_between(low: int, high: int) -> list[str]:
         high: a limit, or :data:`ENDLESS`; the first price above the range.
     """
     keys: list[str] = []
+    below = next((limit for limit in _BELOW if limit <= high), 0)
+    if low == 0 and below and high < ENDLESS:
+        keys.append(_key_below(below))
+        low = below
     while low < high:
         for level, limits in enumerate(_LEVELS):
             place = bisect_left(limits, low)
@@ -115,3 +124,7 @@ def _holding(held: list[tuple[int, int]], rank: int) -> int:
 
 def _key(level: int, limit: int) -> str:
     return f"price/{level}/{limit}"
+
+
+def _key_below(limit: int) -> str:
+    return f"price/below/{limit}"

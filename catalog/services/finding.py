@@ -32,7 +32,7 @@ from catalog.services.faceting import Source, facets_of, source_of
 from catalog.services.found import NOTHING, Choice, Page, Result
 from catalog.services.numbered import Numbered, gather
 from catalog.services.walking import walk
-from catalog.vocabulary.postings import PostingsGone
+from catalog.vocabulary.postings import PostingsGone, remembering_lists
 from catalog.vocabulary.store import lexicon
 
 _TRIES = 3
@@ -52,7 +52,8 @@ def find_page(request: SearchRequest, *, with_facets: bool = True) -> Page:
     """
     for _ in range(_TRIES):
         try:
-            return _find_page(request, with_facets=with_facets)
+            with remembering_lists():
+                return _find_page(request, with_facets=with_facets)
         except PostingsGone:
             # Products have been numbered anew in the middle of this search.
             lexicon.forget()

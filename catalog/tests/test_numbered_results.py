@@ -397,6 +397,25 @@ def test_all_spellings_of_a_word_are_looked_up_together(catalogue: Any) -> None:
     assert sum(span.detail == f"find {TERMS}" for span in trace.spans) == 4
 
 
+def test_no_list_is_read_twice_for_one_search(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.vocabulary.postings._lists", KeptLists(0))
+    monkeypatch.setattr("catalog.vocabulary.postings.COUNTED_PIECES", 0)
+    asked: list[tuple[int, str]] = []
+    read = postings._read_lists
+
+    def noted(state: PostingsState, places: Collection[tuple[int, str]]) -> Any:
+        asked.extend(places)
+        return read(state, places)
+
+    monkeypatch.setattr(postings, "_read_lists", noted)
+    request = SearchRequest(query="red mouse laptop", brand="sony", in_stock=True)
+    find_page(request)
+    once = len(asked)
+    assert once == len(set(asked)) > 0
+    find_page(request)
+    assert len(asked) == 2 * once, "and the next search reads them again"
+
+
 def test_lists_of_another_version_are_not_read_and_made_anew(catalogue: Any) -> None:
     request = SearchRequest(query="red mouse", min_price=500)
     before = {result.product.id for result in find_page(request).results}

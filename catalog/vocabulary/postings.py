@@ -9,7 +9,9 @@ build, so a search that meets a change of builds finds nothing rather than somet
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ from pyroaring import BitMap
 from catalog import mongo
 from catalog.search.attributes import TellingAttribute
 from catalog.search.postings import checksum_of, group_of
-from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists, KeptSums
+from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists, KeptSums, Place
 
 POSTINGS = "search_postings"
 _AFTER_SLASH = chr(ord("/") + 1)
@@ -104,6 +106,8 @@ class PostingsGone(LookupError):
 _lists = KeptLists()
 _telling = KeptLists(2**18)
 """Apart, because most searches need what little there is of a category, which lists would displace."""
+_of_this_search: ContextVar[dict[Place, BitMap] | None] = ContextVar("lists of this search", default=None)
+"""Those of the pieces behind the first ones."""
 _ids = [KeptIds()]
 _sums = [KeptSums()]
 """Both of the build that was read last."""
@@ -117,6 +121,16 @@ def forget_lists() -> None:
     _sums[0] = KeptSums()
 
 
+@contextmanager
+def remembering_lists() -> Iterator[None]:
+    """Read no list twice within the block: a search asks for the same words again with fewer and with other filters."""
+    token = _of_this_search.set({})
+    try:
+        yield
+    finally:
+        _of_this_search.reset(token)
+
+
 def read_pieces(state: PostingsState, keys: Collection[str], chunks: Iterable[int]) -> Pieces:
     """Return the lists of ``keys`` within some pieces; a key without products is left out.
 
@@ -126,6 +140,7 @@ def read_pieces(state: PostingsState, keys: Collection[str], chunks: Iterable[in
     pieces: Pieces = {}
     wanted = [(state.build, chunk, key) for chunk in chunks for key in keys]
     kept = _lists.get([place for place in wanted if place[1] < COUNTED_PIECES])
+    kept |= _of_this_search.get() or {}
     places: list[tuple[int, str]] = []
     for place in wanted:
         found: BitMap | None = kept.get(place)
@@ -166,6 +181,8 @@ def _read_lists(state: PostingsState, places: Collection[tuple[int, str]]) -> li
     _lists.put(
         ((state.build, chunk, key), numbers, size) for chunk, key, numbers, size in found if chunk < COUNTED_PIECES
     )
+    if (now := _of_this_search.get()) is not None:
+        now.update(((state.build, chunk, key), numbers) for chunk, key, numbers, _ in found if chunk >= COUNTED_PIECES)
     return [(key, numbers) for _, key, numbers, _ in found if numbers]
 
 
