@@ -283,8 +283,8 @@ def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
     return rows, len(documents) <= FACET_SAMPLE and not matched.cut
 
 
-def attribute_values(matched: Phase, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the values that the first results have of some attributes."""
+def attribute_values(matched: Phase, names: Sequence[str]) -> tuple[dict[str, list[Any]], bool]:
+    """Return the values that the first results have of some attributes, and whether all were read in time."""
     found: dict[str, list[Any]] = {name: [] for name in names}
     try:
         with mongo.searching() as database:
@@ -300,5 +300,5 @@ def attribute_values(matched: Phase, names: Sequence[str]) -> dict[str, list[Any
                 for name, value in row.get("attributes", {}).items():
                     found[name].append(value)
     except mongo.OutOfTime:
-        pass
-    return found
+        return found, False
+    return found, True

@@ -175,7 +175,8 @@ class SearchEnvelopeSerializer(EnvelopeSerializer):
         min_value=0, help_text="So many of `data`, from its beginning, have all words; the others have some of them"
     )
     complete = serializers.BooleanField(
-        help_text="Whether all results can be shown: false when time ran out or no index has them in this order"
+        help_text="Whether all results can be shown: false when time ran out, more has changed than can be looked at, "
+        "or no index has them in this order"
     )
     facets = FacetsSerializer(allow_null=True)
     data = FoundProductSerializer(many=True)  # type: ignore[assignment]

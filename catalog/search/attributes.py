@@ -52,10 +52,13 @@ def stored_values(text: str) -> list[Value]:
 
 
 def attribute_texts(attributes: Mapping[str, Value]) -> Iterable[tuple[str, str]]:
-    """Yield the names and texts of the values that a product can be filtered by."""
+    """Yield the names and texts of the values that a product can be filtered by.
+
+    Names that mean something else in a query are left out; only other programs can have written them.
+    """
     for name, value in attributes.items():
         text = text_of_value(value)
-        if text is not None:
+        if text is not None and "." not in name and not name.startswith("$"):
             yield name, text
 
 

@@ -79,7 +79,7 @@ def keys_of(document: Mapping[str, Any]) -> Iterator[str]:
     for name, text in attribute_texts(document["attributes"]):
         yield attribute_key(name, text)
     for stars in STARS:
-        if document["rating"] >= stars:
+        if round(document["rating"] * 100) >= stars * 100:  # As the order by rating has it.
             yield rating_key(stars)
 
 

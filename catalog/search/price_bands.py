@@ -67,7 +67,7 @@ def keys_between(low: int, high: int) -> list[str]:
     """
     keys: list[str] = []
     below = next((limit for limit in _BELOW if limit <= high), 0)
-    if low == 0 and below and high < ENDLESS:
+    if low == 0 and below:
         keys.append(_key_below(below))
         low = below
     while low < high:

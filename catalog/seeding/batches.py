@@ -51,6 +51,8 @@ def store_batch(
             raise
         # Another run stored them between the look and the insert.
         created -= len(failures)
+    # Whoever caught up in between has counted without this batch.
+    mark_behind(collection.database, recount=True)
     return BatchResult(created=created, present=len(numbers) - created)
 
 

@@ -55,6 +55,7 @@ class Source:
         whole: bool = False,
     ) -> None:
         self.numbered = numbered
+        self.has_all_attributes = True
         self.phase = phase
         self._at_hand = None if rows is None else (rows, whole)
 
@@ -66,7 +67,7 @@ class Source:
     @property
     def exact(self) -> bool:
         """Whether all results are counted as they are now."""
-        return self.numbered.counts_all if self.numbered is not None else self._read[1]
+        return self.numbered.counts_all if self.numbered is not None else self._read[1] and self.has_all_attributes
 
     @cached_property
     def _read(self) -> tuple[Sequence[FacetRow], bool]:
@@ -187,11 +188,10 @@ def _offered(attributes: Sequence[tuple[TellingAttribute, Source]]) -> list[Aske
     for attribute, source in attributes:
         if source.numbered is None:
             by_source.setdefault(id(source), (source, []))[1].append(attribute.name)
-    counts = {
-        (number, name): Counter(map(text_of_value, values))
-        for number, (source, names) in by_source.items()
-        for name, values in candidates.attribute_values(source.phase, names).items()
-    }
+    counts: dict[tuple[int, str], Counter[str | None]] = {}
+    for number, (source, names) in by_source.items():
+        found, source.has_all_attributes = candidates.attribute_values(source.phase, names)
+        counts |= {(number, name): Counter(map(text_of_value, values)) for name, values in found.items()}
     nothing: Counter[str | None] = Counter()
     return [
         (

@@ -145,7 +145,8 @@ class Numbered:
         if more is None:
             return Window((*changed, *found), None, complete=self.recent.complete)
         phase, number = taken[-1] if taken else (more[0], more[1] - 1)
-        return Window((*changed, *found), Place(NUMBERED + phase, number), complete=True)
+        is_complete = self.recent.complete or start != Place()
+        return Window((*changed, *found), Place(NUMBERED + phase, number), complete=is_complete)
 
 
 def gather(

@@ -34,7 +34,7 @@ from catalog.vocabulary import postings, recent
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
 from catalog.vocabulary.learning import drift, refresh_vocabulary
-from catalog.vocabulary.numbering import begin_numbering, count_builds
+from catalog.vocabulary.numbering import begin_numbering
 from catalog.vocabulary.postings import (
     COUNTED_PIECES,
     FORMER_LISTS,
@@ -43,6 +43,7 @@ from catalog.vocabulary.postings import (
     PostingsGone,
     PostingsState,
     joined,
+    of_build,
     read_ids,
     read_pieces,
 )
@@ -421,18 +422,48 @@ def test_lists_of_another_version_are_not_read_and_made_anew(catalogue: Any) -> 
     before = {result.product.id for result in find_page(request).results}
     assert not is_outdated(catalogue)
     catalogue[STATE].update_one({"_id": VOCABULARY}, {"$rename": {LISTS: FORMER_LISTS}})
-    former = count_builds(catalogue)
     lexicon.forget()
     assert lexicon.state().postings is None
     assert {result.product.id for result in find_page(request).results} == before
     assert is_outdated(catalogue)
     assert drift(catalogue).share == 1.0
+    former = catalogue[STATE].find_one({"_id": VOCABULARY})[FORMER_LISTS]["build"]
     begin_numbering(catalogue)
-    assert count_builds(catalogue) == former, "processes of the former version go on with their lists"
+    assert catalogue[POSTINGS].count_documents(of_build(former)), "processes of the former version go on with theirs"
     assert refresh_vocabulary(catalogue)
     assert lexicon.state().postings is not None
     assert not is_outdated(catalogue)
-    assert FORMER_LISTS not in catalogue[STATE].find_one({"_id": VOCABULARY})
+    catalogue[STATE].update_one(
+        {"_id": VOCABULARY}, {"$set": {FORMER_LISTS: {"build": "x", "products": 1, "buckets": [1]}}}
+    )
+    lexicon.forget()
+    assert lexicon.state().postings is None, "a process of the former version has numbered again, and deleted these"
+    assert is_outdated(catalogue)
+    assert refresh_vocabulary(catalogue)
+    assert not is_outdated(catalogue)
+
+
+def test_attributes_that_were_not_counted_in_time_make_facets_inexact(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = SearchRequest(query="red mouse", brand="sony")
+    found = find_page(request)
+    assert found.facets is not None
+    assert found.facets.exact
+    monkeypatch.setattr("catalog.candidates.attribute_values", lambda _, names: ({name: [] for name in names}, False))
+    found = find_page(request)
+    assert found.facets is not None
+    assert not found.facets.exact
+
+
+@pytest.mark.parametrize("limit", [20, 10])
+def test_more_changes_than_join_the_lists_make_every_page_incomplete(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr("catalog.vocabulary.recent.MOST_RECENT", 3)
+    for number in range(6):
+        create_product(draft=draft(f"SKU-NEW-{number}", name=f"Red novelty {number}"))
+    assert not find_page(SearchRequest(query="red", limit=limit)).complete
 
 
 def test_a_short_walk_finds_what_more_changes_than_join_the_lists_have_left_out(

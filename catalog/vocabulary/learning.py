@@ -19,7 +19,7 @@ from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
 from catalog.search.index_keys import kind_words
 from catalog.vocabulary.building import TEXTS, build_vocabulary, forms_of, term_document
-from catalog.vocabulary.postings import LISTS
+from catalog.vocabulary.postings import is_current
 from catalog.vocabulary.recent import KEPT, remember
 from catalog.vocabulary.store import COUNTED, STATE, TERMS, lexicon
 
@@ -52,7 +52,7 @@ class Drift:
 def drift(database: mongo.Documents) -> Drift:
     """Measure how far the vocabulary is behind."""
     state = database[STATE].find_one(COUNTED)
-    if state is None or LISTS not in state:
+    if state is None or not is_current(state):
         return Drift(database[PRODUCTS].estimated_document_count(), 0)
     changed = database[PRODUCTS].count_documents({"updated_at": {"$gt": state["built_at"]}})
     # What was removed, or seeded, cannot be found by the time of its change.

@@ -96,7 +96,7 @@ def count_builds(database: mongo.Documents) -> int:
 
 def _used(state: Mapping[str, Any] | None) -> PostingsState | None:
     """Return the build that searches use, those of processes of the former version included."""
-    return postings_state((state or {}).get(LISTS) or (state or {}).get(FORMER_LISTS))
+    return postings_state((state or {}).get(FORMER_LISTS) or (state or {}).get(LISTS))
 
 
 def build_postings(database: mongo.Documents, build: str, progress: Progress) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class PostingsState:
         return len(self.buckets)
 
 
+def is_current(state: Mapping[str, Any]) -> bool:
+    """Tell whether this version has numbered the products last: one of the former deletes the lists of this one."""
+    return LISTS in state and FORMER_LISTS not in state
+
+
 def postings_state(stored: Mapping[str, Any] | None) -> PostingsState | None:
     """Read the stored form of a build; ``None`` where there is none."""
     if not stored:
@@ -107,7 +112,6 @@ _lists = KeptLists()
 _telling = KeptLists(2**18)
 """Apart, because most searches need what little there is of a category, which lists would displace."""
 _of_this_search: ContextVar[dict[Place, BitMap] | None] = ContextVar("lists of this search", default=None)
-"""Those of the pieces behind the first ones."""
 _ids = [KeptIds()]
 _sums = [KeptSums()]
 """Both of the build that was read last."""
@@ -182,7 +186,7 @@ def _read_lists(state: PostingsState, places: Collection[tuple[int, str]]) -> li
         ((state.build, chunk, key), numbers, size) for chunk, key, numbers, size in found if chunk < COUNTED_PIECES
     )
     if (now := _of_this_search.get()) is not None:
-        now.update(((state.build, chunk, key), numbers) for chunk, key, numbers, _ in found if chunk >= COUNTED_PIECES)
+        now.update(((state.build, chunk, key), numbers) for chunk, key, numbers, _ in found)
     return [(key, numbers) for _, key, numbers, _ in found if numbers]
 
 

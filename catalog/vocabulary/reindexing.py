@@ -12,7 +12,7 @@ from catalog.documents import DERIVED_FIELDS, draft_of, to_document, to_product
 from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
 from catalog.search.analysis import ANALYZER_VERSION
-from catalog.vocabulary.postings import LISTS
+from catalog.vocabulary.postings import FORMER_LISTS, LISTS, is_current
 from catalog.vocabulary.store import COUNTED, STATE
 
 _BATCH = 1_000
@@ -22,8 +22,8 @@ _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 
 def is_outdated(database: mongo.Documents) -> bool:
     """Tell whether the words were last counted, or the lists made, by another version, or never."""
-    state = database[STATE].find_one(COUNTED, {"analyzer": 1, LISTS: 1})
-    return state is None or state["analyzer"] != ANALYZER_VERSION or LISTS not in state
+    state = database[STATE].find_one(COUNTED, {"analyzer": 1, LISTS: 1, FORMER_LISTS: 1})
+    return state is None or state["analyzer"] != ANALYZER_VERSION or not is_current(state)
 
 
 def reindex_products(database: mongo.Documents, progress: Progress | None = None) -> int:

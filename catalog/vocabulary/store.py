@@ -19,7 +19,7 @@ from catalog import mongo
 from catalog.changes import SYNONYMS_TAG
 from catalog.search.lexicon import SynonymRule, TermStats
 from catalog.search.spelling import Spelling, best_spellings, deletions_of_typed
-from catalog.vocabulary.postings import LISTS, POSTINGS, PostingsState, forget_lists, postings_state
+from catalog.vocabulary.postings import LISTS, POSTINGS, PostingsState, forget_lists, is_current, postings_state
 from catalog.vocabulary.recent import RECENT, forget_emptiness
 from catalog.vocabulary.synonyms import SYNONYMS, rules_of
 
@@ -178,7 +178,7 @@ def _read_state() -> VocabularyState:
         terms=stored["terms"],
         built_at=stored["built_at"],
         analyzer=stored["analyzer"],
-        postings=postings_state(stored.get(LISTS)),
+        postings=postings_state(stored[LISTS]) if is_current(stored) else None,
     )
 
 
