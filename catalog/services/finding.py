@@ -37,6 +37,7 @@ from catalog.vocabulary.store import lexicon
 
 _TRIES = 3
 _FEW = 30
+"""So many results are read again for their attributes about as quickly as the lists of the values are."""
 RELATED = 100
 """So many products with some of the words are ranked, for each word left out, where few have all."""
 

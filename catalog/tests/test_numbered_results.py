@@ -456,14 +456,15 @@ def test_attributes_that_were_not_counted_in_time_make_facets_inexact(
     assert not found.facets.exact
 
 
-@pytest.mark.parametrize("limit", [20, 10])
-def test_more_changes_than_join_the_lists_make_every_page_incomplete(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, limit: int
+def test_more_changes_than_join_the_lists_make_the_pages_that_they_join_incomplete(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("catalog.vocabulary.recent.MOST_RECENT", 3)
     for number in range(6):
         create_product(draft=draft(f"SKU-NEW-{number}", name=f"Red novelty {number}"))
-    assert not find_page(SearchRequest(query="red", limit=limit)).complete
+    first = find_page(SearchRequest(query="red"))
+    assert not first.complete
+    assert not find_page(SearchRequest(query="red", after=first.next_page)).complete
 
 
 def test_a_short_walk_finds_what_more_changes_than_join_the_lists_have_left_out(

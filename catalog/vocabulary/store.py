@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from cachetools import TTLCache
@@ -128,7 +129,8 @@ class MongoLexicon:
         # Under the number of their last change, so that no search is cached with rules that are old.
         rules = self._kept(f"synonyms {generation_of(SYNONYMS_TAG)}", _read_synonyms)
         held = set(terms)
-        return [rule for rule in rules if held.issuperset(rule.source)]
+        found = [each for term in held for each in rules.get(term, ()) if held.issuperset(each[1].source)]
+        return [rule for _, rule in sorted(found, key=itemgetter(0))]
 
     def forget(self) -> None:
         """Drop what was looked up, because the stored vocabulary has changed."""
@@ -182,9 +184,14 @@ def _read_state() -> VocabularyState:
     )
 
 
-def _read_synonyms() -> tuple[SynonymRule, ...]:
+def _read_synonyms() -> Mapping[str, list[tuple[int, SynonymRule]]]:
+    """Return the rules, numbered in their order, by their first term: each search looks for those of its own."""
     with mongo.reading() as database:
-        return tuple(rule for document in database[SYNONYMS].find().limit(MAX_SYNONYMS) for rule in rules_of(document))
+        rules = [rule for document in database[SYNONYMS].find().limit(MAX_SYNONYMS) for rule in rules_of(document)]
+    by_term: dict[str, list[tuple[int, SynonymRule]]] = {}
+    for number, rule in enumerate(rules):
+        by_term.setdefault(rule.source[0], []).append((number, rule))
+    return by_term
 
 
 def _stats(document: Mapping[str, Any]) -> TermStats:
