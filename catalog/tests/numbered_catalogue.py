@@ -1,0 +1,49 @@
+"""A catalogue whose searches are all ones of many results, over several pieces of numbered products."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from catalog.tests.factories import draft, store
+from catalog.vocabulary.building import build_vocabulary
+
+COLOURS = ("Red", "Blue", "Green", "Black")
+KINDS = ("Mouse", "Keyboard", "Laptop", "Notebook", "Wireless mouse")
+BRANDS = ("Logitech", "Razer", "Sony")
+PATHS = (("Accessories", "Mice"), ("Gaming", "Mice"), ("Office", "Keyboards"))
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every search one of many results, over several pieces."""
+    monkeypatch.setattr("catalog.search.plan.WINDOW", 0)
+    monkeypatch.setattr("catalog.search.plan._WALKED", 0)
+    monkeypatch.setattr("catalog.services.finding.WINDOW", 40)
+    monkeypatch.setattr("catalog.services.numbered.WINDOW", 40)
+    monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", 64)
+
+
+def fill(database: Any) -> None:
+    chance = random.Random(5)
+    store(
+        *(
+            draft(
+                f"SKU-{number}",
+                name=f"{chance.choice(COLOURS)} {chance.choice(KINDS)} {number}",
+                product_type=chance.choice(KINDS),
+                brand=chance.choice(BRANDS),
+                category_path=chance.choice(PATHS),
+                description=f"For a {chance.choice(KINDS)} in {chance.choice(COLOURS)}",
+                attributes={"Size": chance.choice(("S", "M", "L"))},
+                price=chance.choice((499, 500, 999, 1000, 1250, 2000, 5000)),
+                rating=float(chance.randint(0, 5)),
+                popularity=chance.randrange(1_000),
+                stock=chance.randrange(2),
+            )
+            for number in range(160)
+        )
+    )
+    build_vocabulary(database)
