@@ -28,6 +28,7 @@ _RANKED = ("words", "spans", "impacts", "brand", "product_type", "category", "st
 """What ranking needs of a product."""
 _LABELS = ("brand", "category_path", "price", "rating")
 """What facets count of a product, besides its stock."""
+_WHOLE = {"terms": 0, "analyzer": 0}
 _NOT_SHOWN = dict.fromkeys(("terms", "words", "spans", "impacts", "order", "analyzer"), 0)
 """What search alone needs of a product."""
 
@@ -62,11 +63,16 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the candidates: a phase, the key of the last one before it, and those with this very key."""
+    """A place in the candidates: a phase, the key of the last one before it, and those with this very key.
+
+    Attributes:
+        group: which group of the candidates that follow, where these are put in groups before they are read.
+    """
 
     phase: int = 0
     key: int = LAST_KEY
     seen: tuple[str, ...] = ()
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ def deadline() -> float:
 
 
 def find_among(phase: Phase, *, terms: Sequence[str], deadline: float, labelled: bool = True) -> list[Candidate]:
-    """Return all candidates of a phase whose products are known by their ids, in the static order.
+    """Return all candidates of a phase whose products are known by their ids, whole, in the static order.
 
     Raises:
         mongo.OutOfTime: it takes until after ``deadline``.
@@ -135,21 +141,24 @@ def _find(
 ) -> list[Candidate]:
     # The words come whole and are looked through here: an $indexOfArray for each term takes MongoDB about as long as
     # the rest of the query.
-    projection = dict.fromkeys((*_RANKED, *_LABELS) if labelled else _RANKED, 1)
     with mongo.searching() as database:
-        cursor = database[PRODUCTS].find(after_place(phase, key=place.key, seen=place.seen), projection)
-        cursor = cursor.hint(phase.hint).max_time_ms(_left_ms(deadline))
+        wanted = after_place(phase, key=place.key, seen=place.seen)
         if phase.hint == BY_ID:
-            # They are few, and no index has them in order.
+            # They are few, no index has them in order, and some of them will be shown.
+            cursor = database[PRODUCTS].find(wanted, _WHOLE).hint(phase.hint).max_time_ms(_left_ms(deadline))
             documents = sorted(
                 cursor.batch_size(limit + 1), key=lambda document: -int(document["order"]["popularity"])
             )[:limit]
-        else:
-            documents = list(cursor.sort([("order.popularity", -1)]).limit(limit).batch_size(limit))
-    return [_candidate(document, terms, labelled=labelled) for document in documents]
+            return [_candidate(document, terms, labelled=labelled, whole=document) for document in documents]
+        cursor = database[PRODUCTS].find(wanted, dict.fromkeys((*_RANKED, *_LABELS) if labelled else _RANKED, 1))
+        cursor = cursor.hint(phase.hint).max_time_ms(_left_ms(deadline))
+        ordered = cursor.sort([("order.popularity", -1)]).limit(limit).batch_size(limit)
+        return [_candidate(document, terms, labelled=labelled) for document in ordered]
 
 
-def _candidate(document: Mapping[str, Any], terms: Sequence[str], *, labelled: bool) -> Candidate:
+def _candidate(
+    document: Mapping[str, Any], terms: Sequence[str], *, labelled: bool, whole: Mapping[str, Any] | None = None
+) -> Candidate:
     words = document.get("words", ())
     # By place, and in one go: two hundred of them are made for a search.
     return Candidate(
@@ -164,6 +173,7 @@ def _candidate(document: Mapping[str, Any], terms: Sequence[str], *, labelled: b
         document["category"],
         document["stock"],
         _row(document) if labelled else None,
+        whole,
     )
 
 
@@ -174,6 +184,7 @@ def _row(document: Mapping[str, Any]) -> FacetRow:
         document["price"],
         document["rating"],
         document["stock"],
+        document.get("attributes"),
     )
 
 
@@ -203,6 +214,8 @@ def any_match(phase: Phase) -> bool:
 def find_by_ids(identifiers: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the stored products of a page by id, without what search alone needs."""
     wanted = [ObjectId(identifier) for identifier in identifiers]
+    if not wanted:
+        return {}
     with mongo.reading() as database:
         cursor = database[PRODUCTS].find({"_id": {"$in": wanted}}, _NOT_SHOWN)
         return {str(document["_id"]): document for document in cursor}

@@ -15,7 +15,7 @@ _MAX_LENGTH = 2000
 MAX_TOTAL = 10_000
 """Results are counted up to this many; no cursor of ours says more."""
 _MAX_SEEN = 50
-_PLACE_LIMITS = (9, 10_000, 9, 99)
+_PLACE_LIMITS = (9, 10_000, 9, 99, 99)
 NUMBERED = 5
 """Phases from this one on are walked through by the numbers of products, and ``key`` is such a number."""
 _ID = re.compile(r"^[0-9a-f]{24}$")
@@ -32,6 +32,8 @@ class Cursor:
         total: number of results that the first page announced, so that later pages need not count again.
         total_relation: ``eq`` or ``gte``.
         phase: phase of the plan that the window of candidates begins in.
+        group: which group of the candidates of a block, where windows are groups; see
+            :class:`catalog.services.numbered.Numbered`.
         offset: how many of the window were shown.
         meaning: which of the possible meanings of the query was searched for.
         dropped: how many words of it were left out.
@@ -46,10 +48,11 @@ class Cursor:
     offset: int = 0
     meaning: int = 0
     dropped: int = 0
+    group: int = 0
 
     def encoded(self) -> str:
         """Return the cursor for use in a URL."""
-        place = [self.phase, self.offset, self.meaning, self.dropped]
+        place = [self.phase, self.offset, self.meaning, self.dropped, self.group]
         raw = orjson.dumps([self.sort, self.key, self.seen, self.total, self.total_relation, place])
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
@@ -71,12 +74,11 @@ def decode_cursor(text: str, *, sort: str) -> Cursor:
             and all(isinstance(item, str) and _ID.match(item) for item in seen)
             and len(place) == len(_PLACE_LIMITS)
             and all(_is_number(number, limit) for number, limit in zip(place, _PLACE_LIMITS, strict=True))
-            and (seen or place[1] or place[0] >= NUMBERED)
+            and (seen or place[1] or place[4] or place[0] >= NUMBERED)
         ):
             if stored_sort != sort:
                 raise InvalidParameter("after", "This page belongs to another sort order; start again without it.")
-            phase, offset, meaning, dropped = place
-            return Cursor(stored_sort, key, tuple(seen), total, str(relation), phase, offset, meaning, dropped)
+            return Cursor(stored_sort, key, tuple(seen), total, str(relation), *place)
     raise wrong
 
 

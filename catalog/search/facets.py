@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from catalog.money import minor_per_major
+from catalog.search.attributes import Value
 from catalog.search.index_keys import category_key, slug
 from catalog.search.price_bands import counted_bands, even_bands
 
@@ -18,13 +19,19 @@ STARS = (4, 3, 2, 1)
 
 
 class FacetRow(NamedTuple):
-    """What a result adds to the facets; ``price`` is in minor units. A tuple, for hundreds are made in a search."""
+    """What a result adds to the facets. A tuple, for hundreds are made in a search.
+
+    Attributes:
+        price: in minor units.
+        attributes: ``None`` where they are not at hand.
+    """
 
     brand: str
     category_path: tuple[str, ...]
     price: int
     rating: float
     stock: int
+    attributes: Mapping[str, Value] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,16 @@ def leading_category(rows: Sequence[FacetRow]) -> str:
 
 def count_brands(rows: Sequence[FacetRow], *, values: int = VALUES) -> tuple[FacetValue, ...]:
     """Count brands; spellings that lead to the same filter are one value, under the most frequent of them."""
-    brands: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        if row.brand:
-            brands[slug(row.brand)][row.brand] += 1
-    return _largest(((key, of.most_common(1)[0][0], of.total()) for key, of in brands.items()), values)
+    return largest_brands(Counter(row.brand for row in rows), values=values)
+
+
+def largest_brands(counted: Mapping[str, int], *, values: int = VALUES) -> tuple[FacetValue, ...]:
+    """Return the most frequent of counted brands, with the same spellings as one; see :func:`count_brands`."""
+    spelt: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for brand, count in counted.items():
+        if brand:
+            spelt[slug(brand)][brand] += count
+    return _largest(((key, of.most_common(1)[0][0], of.total()) for key, of in spelt.items()), values)
 
 
 def count_prices(rows: Sequence[FacetRow]) -> tuple[FacetValue, ...]:

@@ -89,3 +89,14 @@ SATURATED = {
     for character in CHARACTERS
 }
 """What a word counts that a product is about as much as a character says: 1 for a single occurrence, below 3."""
+_TIER = 2
+"""So many characters, which follow each other, are a tier: products that are about a word about equally much."""
+
+
+def tier_of(character: str) -> int:
+    """Return the tier of a character."""
+    return max(ord(character) - _FIRST, 0) // _TIER
+
+
+AMOUNTS = tuple(SATURATED[CHARACTERS[first + _TIER // 2]] for first in range(0, len(CHARACTERS), _TIER))
+"""What a word counts that a product is about, by tier: see :data:`SATURATED`."""

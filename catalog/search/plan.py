@@ -33,7 +33,9 @@ from catalog.search.request import SearchRequest, Sort
 TOTAL_CAP = MAX_TOTAL
 """Results are counted up to this many; beyond it a page says "10,000+"."""
 WINDOW = 200
-"""So many candidates are ranked at a time. A multiple of the page, so that no page lies in two windows."""
+"""So many candidates of a walk are ranked at a time."""
+GROUP = 30
+"""So many candidates are read and ranked at a time where lists tell which ones."""
 _WALKED = 30
 """So many products are looked at about as quickly as the lists of a few words are read."""
 ATTRIBUTES = "attributes."
@@ -227,7 +229,7 @@ def is_best_walked(everything: Phase, meaning: Interpretation, narrowing: Narrow
     """
     looked_at = everything.most if meaning.measured else None
     is_one = len(meaning.wants) == 1 and narrowing == Narrowing()
-    return looked_at is not None and looked_at <= (WINDOW if is_one else _WALKED)
+    return looked_at is not None and looked_at <= (GROUP if is_one else _WALKED)
 
 
 def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any]:

@@ -8,25 +8,32 @@ found in microseconds, however many products each of them has.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 from typing import Any
 
 from pyroaring import BitMap
 
 from catalog.search.attributes import attribute_texts, text_of_value
+from catalog.search.impacts import tier_of
 from catalog.search.index_keys import TIE_BITS, kind_term
 from catalog.search.meaning import Interpretation, Origin, Want
 from catalog.search.plan import ATTRIBUTES, Narrowing
 from catalog.search.price_bands import ENDLESS, band_keys, inner_limits, keys_between, outer_limits
 
-CHUNK = 2**18
-"""So many products are numbered in one piece; a search that finds enough in the first one reads no other."""
+PIECE = 2**18
+"""So many products are numbered in each of the first pieces; a search that finds enough in the first one reads no
+other."""
+FIRST_PIECES = 2
+"""The values of many results are counted over the products of these, which are the most popular."""
+LARGER = 4
+"""So many times as many products are in each of the other pieces: whoever reads them reads all, so few are better."""
 STARS = (1, 2, 3, 4, 5)
-WORDS, TERMS = "words", "terms"
+WORDS, TERMS, IMPACTS = "words", "terms", "impacts"
 _KIND = kind_term("")
+_NOTHING = BitMap()
 
 Option = tuple[str, ...]
 """Keys of lists that a product has to be in together."""
@@ -69,6 +76,28 @@ def rating_key(stars: int) -> str:
 def attribute_key(name: str, text: str) -> str:
     """Return the key of the products whose attribute has a value, by its text."""
     return f"attribute/{name}={text}"
+
+
+def impacts_key(word: str) -> str:
+    """Return the key of the products of :func:`word_key` by how much they are about the word."""
+    return f"{IMPACTS}/{word}"
+
+
+def impacts_of(document: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield the key of the impacts of each word of a stored product, and the tier that the product is in."""
+    for word, impact in zip(document["words"], document.get("impacts", ""), strict=False):
+        yield impacts_key(word), tier_of(impact)
+
+
+def piece_of(number: int) -> int:
+    """Return which piece a numbered product is in, from 0."""
+    beyond = number - FIRST_PIECES * PIECE
+    return number // PIECE if beyond < 0 else FIRST_PIECES + beyond // (LARGER * PIECE)
+
+
+def size_of_piece(piece: int) -> int:
+    """Return how many products are numbered in a piece, if it is full."""
+    return PIECE if piece < FIRST_PIECES else LARGER * PIECE
 
 
 def keys_of(document: Mapping[str, Any]) -> Iterator[str]:
@@ -118,16 +147,32 @@ def strong_words(meaning: Interpretation) -> Wanted:
     return Wanted(tuple(_clause(want, key=term_key, synonyms=True) for want in meaning.wants))
 
 
-def evaluate(wanted: Wanted, lists: Mapping[str, BitMap]) -> BitMap:
-    """Return the products that meet all clauses; a key that is not among ``lists`` has no products."""
-    nothing = BitMap()
+def evaluate(wanted: Wanted, lists: Mapping[str, BitMap], *, among: BitMap | None = None) -> BitMap:
+    """Return the products that meet all clauses; a key that is not among ``lists`` has no products.
 
-    def of_option(option: Option) -> BitMap:
-        found = sorted((lists.get(key, nothing) for key in option), key=len)
-        return reduce(and_, found) if found else nothing
+    Args:
+        among: only these are looked at.
+    """
+    clauses = [[[lists.get(key, _NOTHING) for key in option] for option in clause] for clause in wanted.clauses]
+    # What is looked at shrinks with each clause, so the ones that few products meet come first.
+    clauses.sort(key=lambda clause: sum(min(map(len, option)) for option in clause))
+    found = among
+    for clause in clauses:
+        options = [_common(option if found is None else [found, *option]) for option in clause]
+        found = options[0] if len(options) == 1 else BitMap.union(*options)
+        if not found:
+            break
+    return found if found is not None else _NOTHING
 
-    clauses = sorted((reduce(or_, map(of_option, clause), nothing) for clause in wanted.clauses), key=len)
-    return reduce(and_, clauses) if clauses else nothing
+
+def _common(lists: list[BitMap]) -> BitMap:
+    return lists[0] if len(lists) == 1 else reduce(and_, sorted(lists, key=len))
+
+
+def evaluate_phases(phases: Sequence[Wanted], lists: Mapping[str, BitMap]) -> list[BitMap]:
+    """Return the products of each phase, of which each takes in what those before it do."""
+    everything = evaluate(phases[-1], lists)
+    return [*(evaluate(phase, lists, among=everything) for phase in phases[:-1]), everything]
 
 
 def apart(sets: Iterable[BitMap]) -> list[BitMap]:
@@ -140,10 +185,15 @@ def apart(sets: Iterable[BitMap]) -> list[BitMap]:
     return found
 
 
-def group_of(key: str) -> str:
-    """Return the name of the lists that the one of ``key`` is kept with: all those of a word, asked for together."""
+def group_of(key: str, piece: int) -> str:
+    """Return the name of the lists that the one of ``key`` is kept with in a piece.
+
+    In the first pieces these are all those of a word, which are asked for together. In the others they are large, and
+    most searches need only some of them.
+    """
     kind, _, term = key.partition("/")
-    return term.removeprefix(_KIND) if kind in (WORDS, TERMS) else key
+    is_together = piece < FIRST_PIECES and kind in (WORDS, TERMS, IMPACTS)
+    return term.removeprefix(_KIND) if is_together else key
 
 
 def checksum_of(group: str) -> int:

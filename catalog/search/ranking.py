@@ -9,13 +9,16 @@ about as well. Then what the best have in common lifts others that have it too (
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from itertools import pairwise
-from operator import itemgetter
-from typing import NamedTuple
+from operator import add, itemgetter
+from typing import Any, NamedTuple, TypeVar
 
+from catalog.search.estimate import MARKS, Told
 from catalog.search.facets import FacetRow
 from catalog.search.impacts import SATURATED
 from catalog.search.index_keys import MAX_POPULARITY, TIE_BITS, brand_words, kind_words, unpacked_spans
@@ -40,6 +43,7 @@ HEAD = 0.6
 OUT_OF_STOCK = 0.5
 POPULAR = 0.5
 _FAME = POPULAR / math.log1p(MAX_POPULARITY)
+T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
@@ -52,6 +56,7 @@ class Candidate(NamedTuple):
         impacts: how much it is about each of ``words``, a character each.
         category: the last level of its path.
         labels: what facets count; ``None`` where they are not wanted.
+        document: the stored product, where it was read as a whole.
     """
 
     id: str
@@ -65,6 +70,7 @@ class Candidate(NamedTuple):
     category: str
     stock: int
     labels: FacetRow | None = None
+    document: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,34 @@ class Ranking:
         """Return the score of a candidate without what it gains by being like the best."""
         best = self._best_options(candidate)
         total = sum([points for points, _ in best]) + self._side_by_side(candidate) + self._is_one(candidate, best)
-        return total + _of_stock(candidate) + _of_popularity(candidate)
+        return total + _of_stock(candidate) + _of_popularity(candidate.key >> TIE_BITS)
+
+    def estimated(self, numbers: Sequence[int], told: Told) -> list[int]:
+        """Return numbered products, best first as far as their lists tell, which is all but words side by side.
+
+        Those of equal score stay in the order given.
+        """
+        fame = _fame_by_mark(told.popularity)
+        last = len(fame)
+        scores = [
+            fame[min(bisect_right(MARKS, number), last) - 1] - (0.0 if number in told.in_stock else OUT_OF_STOCK)
+            for number in numbers
+        ]
+        for place, options in enumerate(self._options):
+            best: list[float] = []
+            for _, weight, terms in options:
+                amounts = [[of.get(number, 0.0) for number in numbers] for of in map(told.about.__getitem__, terms)]
+                least = amounts[0] if len(amounts) == 1 else map(min, *amounts)
+                points = [weight * amount for amount in least]
+                best = list(map(max, best, points)) if best else points
+            if place == self._head:
+                is_one = HEAD * self._wants[place].rarity
+                best = [
+                    points + is_one if points and number in told.kinds else points
+                    for points, number in zip(best, numbers, strict=True)
+                ]
+            scores = list(map(add, scores, best))
+        return [number for _, number in _sorted(zip(scores, numbers, strict=True))]
 
     def _likeness(self, candidate: Candidate) -> float:
         return self._like.of(candidate.words, candidate.impacts)
@@ -157,7 +190,7 @@ class Ranking:
             ("is what was asked for", self._is_one(candidate, best)),
             ("like the first results", self._likeness(candidate)),
             ("stock", _of_stock(candidate)),
-            ("popularity", _of_popularity(candidate)),
+            ("popularity", _of_popularity(candidate.key >> TIE_BITS)),
         )
         return Score(sum(points for _, points in parts), tuple(evidence), parts)
 
@@ -214,7 +247,7 @@ def _example(candidate: Candidate) -> Iterator[tuple[str, str]]:
     return (held for held in zip(candidate.words, candidate.impacts, strict=False) if held[0] not in brand)
 
 
-def _sorted(scored: Iterable[tuple[float, Candidate]]) -> list[tuple[float, Candidate]]:
+def _sorted(scored: Iterable[tuple[float, T]]) -> list[tuple[float, T]]:
     # Reversed, those of equal score stay in their order all the same.
     return sorted(scored, key=itemgetter(0), reverse=True)
 
@@ -247,6 +280,12 @@ def _of_stock(candidate: Candidate) -> float:
     return 0.0 if candidate.stock > 0 else -OUT_OF_STOCK
 
 
-def _of_popularity(candidate: Candidate) -> float:
+@lru_cache(maxsize=4)
+def _fame_by_mark(popularity: tuple[int, ...]) -> tuple[float, ...]:
+    """Return what popularity adds to the products from one mark to the next: a little too much, the same for all."""
+    return tuple(map(_of_popularity, popularity)) or (0.0,)
+
+
+def _of_popularity(popularity: int) -> float:
     """Return what popularity adds, on a scale on which a hundred times as popular is a fixed step."""
-    return math.log1p(candidate.key >> TIE_BITS) * _FAME
+    return math.log1p(popularity) * _FAME

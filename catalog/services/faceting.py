@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from catalog import candidates
 from catalog.search.attributes import TellingAttribute, text_of_value
 from catalog.search.facets import (
     STARS,
+    VALUES,
     AttributeFacet,
     FacetRow,
     Facets,
@@ -23,17 +25,21 @@ from catalog.search.facets import (
     count_categories,
     count_prices,
     count_ratings,
+    largest_brands,
     leading_category,
     offered_prices,
 )
 from catalog.search.index_keys import IN_STOCK_TERM, brand_term, category_term
-from catalog.search.plan import WINDOW, Phase
+from catalog.search.plan import GROUP, Phase
 from catalog.search.postings import attribute_key, rating_key, term_key
 from catalog.search.price_bands import ROUND, round_key
 from catalog.search.request import SearchRequest
 from catalog.services.numbered import Numbered
-from catalog.vocabulary.postings import read_telling_attributes
+from catalog.vocabulary.postings import Offer, read_offer
 from catalog.vocabulary.store import lexicon
+
+_FEW = 200
+"""So many results are read to be counted, rather than that only the most popular ones are counted."""
 
 
 class Source:
@@ -74,7 +80,7 @@ class Source:
         if self._at_hand is not None:
             return self._at_hand
         if self.numbered is not None:
-            return candidates.sample_for_facets(self.numbered.first(WINDOW))
+            return candidates.sample_for_facets(self.numbered.first(GROUP))
         return candidates.sample_for_facets(self.phase)
 
 
@@ -92,9 +98,12 @@ def source_of(phase: Phase, results: Numbered | None) -> Source:
     """
     if results is None:
         return Source(phase)
-    if results.is_countable and results.size > WINDOW:
-        return Source(phase, results)
-    return Source(results.first(candidates.FACET_SAMPLE))
+    return Source(phase, results) if tells_counts(results) else Source(results.first(candidates.FACET_SAMPLE))
+
+
+def tells_counts(results: Numbered) -> bool:
+    """Tell whether results are counted by the lists: where these count all of them, or they are too many to be read."""
+    return results.size > GROUP if results.counts_all else results.is_countable and results.size > _FEW
 
 
 def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Facets:
@@ -112,15 +121,16 @@ def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Fac
     by_rating = without(request.min_rating, min_rating=0)
     by_stock = without(request.in_stock, in_stock=False)
     chosen = dict(request.attributes)
+    offer = _offer(shown)
     attributes = [
         (attribute, matched(request.with_attribute(attribute.name, ())) if attribute.name in chosen else shown)
-        for attribute in _attributes(request, shown)
+        for attribute in _attributes(request, offer)
     ]
     sources = [by_brand, shown, by_price, by_rating, by_stock, *(source for _, source in attributes)]
     brands, categories, prices, ratings, in_stock, *others = _counted(
         sources,
         [
-            (count_brands(by_brand.rows), lambda key: [term_key(brand_term(key))]),
+            (_brands(by_brand, shown, offer), lambda key: [term_key(brand_term(key))]),
             (count_categories(shown.rows), lambda key: [term_key(category_term(key))]),
             _prices(by_price),
             _ratings(by_rating),
@@ -129,7 +139,7 @@ def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Fac
         ],
     )
     return Facets(
-        brands=_largest_first(brands),
+        brands=_largest_first([value for value in brands if value.count])[:VALUES],
         categories=_largest_first(categories),
         prices=_banded(prices) if by_price.numbered is not None else tuple(prices),
         ratings=tuple(value for value in ratings if value.count),
@@ -143,18 +153,34 @@ def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Fac
     )
 
 
-def _attributes(request: SearchRequest, shown: Source) -> list[TellingAttribute]:
-    """Return the attributes to offer: those that are chosen, then those that matter for what most results are."""
+def _offer(shown: Source) -> Offer:
+    """Return what is worth narrowing to in what most results are."""
     state = lexicon.state().postings
     category = leading_category(shown.rows)
-    telling = read_telling_attributes(state, category) if state is not None and category else ()
-    known = {attribute.name: attribute.values for attribute in telling}
+    return read_offer(state, category) if state is not None and category else Offer()
+
+
+def _brands(source: Source, shown: Source, offer: Offer) -> tuple[FacetValue, ...]:
+    """Return the brands to count: those of the first results, and of the category that most of these are in.
+
+    Args:
+        source: the results, whatever their brand.
+        shown: those that are shown, which tell the category.
+    """
+    if source.numbered is None or not offer.brands:
+        return count_brands(source.rows)
+    return largest_brands(Counter([row.brand for row in shown.rows] + list(offer.brands)), values=2 * VALUES)
+
+
+def _attributes(request: SearchRequest, offer: Offer) -> list[TellingAttribute]:
+    """Return the attributes to offer: those that are chosen, then those that matter for what most results are."""
+    known = {attribute.name: attribute.values for attribute in offer.attributes}
     chosen = [
         TellingAttribute(name, tuple(dict.fromkeys((*known.get(name, ()), *values))))
         for name, values in request.attributes
     ]
     names = {attribute.name for attribute in chosen}
-    return [*chosen, *(attribute for attribute in telling if attribute.name not in names)]
+    return [*chosen, *(attribute for attribute in offer.attributes if attribute.name not in names)]
 
 
 def _prices(source: Source) -> Asked:
@@ -190,7 +216,7 @@ def _offered(attributes: Sequence[tuple[TellingAttribute, Source]]) -> list[Aske
             by_source.setdefault(id(source), (source, []))[1].append(attribute.name)
     counts: dict[tuple[int, str], Counter[str | None]] = {}
     for number, (source, names) in by_source.items():
-        found, source.has_all_attributes = candidates.attribute_values(source.phase, names)
+        found, source.has_all_attributes = _attribute_values(source, names)
         counts |= {(number, name): Counter(map(text_of_value, values)) for name, values in found.items()}
     nothing: Counter[str | None] = Counter()
     return [
@@ -203,6 +229,14 @@ def _offered(attributes: Sequence[tuple[TellingAttribute, Source]]) -> list[Aske
         )
         for attribute, source in attributes
     ]
+
+
+def _attribute_values(source: Source, names: Sequence[str]) -> tuple[Mapping[str, list[Any]], bool]:
+    """Return the values of attributes, from the rows where these have them, and whether all could be read in time."""
+    held = [row.attributes for row in source.rows if row.attributes is not None]
+    if len(held) < len(source.rows):
+        return candidates.attribute_values(source.phase, names)
+    return {name: [of[name] for of in held if name in of] for name in names}, True
 
 
 def _keys_of_attribute(name: str) -> Callable[[str], list[str]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from time import perf_counter
 
 from bson import ObjectId
 
 from cachelayer.trace import span
-from catalog import candidates
+from catalog import candidates, mongo
 from catalog.candidates import Place, Window
 from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable
@@ -28,18 +30,19 @@ from catalog.search.plan import (
 )
 from catalog.search.ranking import Candidate, Ranking, rank, terms_of
 from catalog.search.request import PAGE_SIZE, SearchRequest, Sort
-from catalog.services.faceting import Source, facets_of, source_of
+from catalog.services.faceting import Source, facets_of, source_of, tells_counts
 from catalog.services.found import NOTHING, Choice, Page, Result
 from catalog.services.numbered import Numbered, gather
 from catalog.services.walking import walk
-from catalog.vocabulary.postings import PostingsGone, remembering_lists
+from catalog.vocabulary.postings import PostingsGone, read_ids, remembering_lists
 from catalog.vocabulary.store import lexicon
 
 _TRIES = 3
-_FEW = 30
-"""So many results are read again for their attributes about as quickly as the lists of the values are."""
-RELATED = 100
-"""So many products with some of the words are ranked, for each word left out, where few have all."""
+_SPARE = 10
+"""So many products more than are wanted are read where some of them may not match."""
+_WINDOWS = 4
+"""So many windows are looked at for a page, where much of what the lists tell of no longer matches; more only until
+something does."""
 
 
 def find_page(request: SearchRequest, *, with_facets: bool = True) -> Page:
@@ -128,11 +131,15 @@ def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choic
     )
 
 
-def _numbered(choice: Choice, start: Place | None = None) -> Numbered | None:
-    """Return all results of a choice; ``None`` where walking to them is as short or the only way."""
+def _numbered(choice: Choice, start: Place | None = None, *, enough: int | None = None) -> Numbered | None:
+    """Return all results of a choice; ``None`` where walking to them is as short or the only way.
+
+    Args:
+        enough: so many will do, the most popular ones.
+    """
     if choice.is_walked or not choice.meaning.measured:
         return None
-    found = gather(choice.meaning, choice.narrowing, choice.everything, start=start)
+    found = gather(choice.meaning, choice.narrowing, choice.everything, start=start, enough=enough)
     if found is not None and not found.recent.complete and is_short(choice.everything, choice.meaning):
         # More products have changed than can join those of the lists, and a walk is bounded and meets them all.
         return None
@@ -140,86 +147,142 @@ def _numbered(choice: Choice, start: Place | None = None) -> Numbered | None:
 
 
 def _window(
-    choice: Choice, all_results: Numbered | None, start: Place, *, terms: Sequence[str], size: int, labelled: bool
+    choice: Choice, all_results: Numbered | None, start: Place, *, meaning: Interpretation, labelled: bool
 ) -> Window:
-    if all_results is not None and (start == Place() or start.phase >= NUMBERED):
-        return all_results.window(start, terms=terms, size=size, labelled=labelled)
+    """Return the candidates of a place, to be ranked for ``meaning``."""
+    if all_results is not None and (start == Place() or start.group or start.phase >= NUMBERED):
+        return all_results.window(start, meaning, labelled=labelled)
     phases = plan_phases(choice.meaning, choice.narrowing, choice.frequencies)
     if start.phase >= len(phases):
         return Window((), None, complete=True)
-    return candidates.find_window(phases, terms=terms, start=start, size=size, labelled=labelled)
+    return candidates.find_window(phases, terms=terms_of(meaning), start=start, size=WINDOW, labelled=labelled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a page shows of the candidates, and where the next one begins.
+
+    Attributes:
+        first: the window that the page begins in.
+        ranking: of that window.
+        ranked: each candidate with the ranking of its own window.
+        complete: whether all windows were.
+    """
+
+    first: Window
+    ranking: Ranking
+    ranked: list[tuple[Candidate, Ranking]]
+    end: tuple[Place, int] | None
+    complete: bool
+
+
+def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None, *, labelled: bool) -> _Shown:
+    """Rank one window after the other until the page is full: some of what the lists tell of may no longer match."""
+    after = request.after
+    place = Place(after.phase, after.key, after.seen, after.group) if after is not None else Place()
+    offset = after.offset if after is not None else 0
+    windows: list[tuple[Window, Ranking]] = []
+    shown: list[tuple[Candidate, Ranking]] = []
+    end: tuple[Place, int] | None = place, offset
+    deadline = candidates.deadline()
+    while end is not None and len(shown) < request.limit:
+        if len(windows) >= _WINDOWS and (shown or perf_counter() > deadline):
+            break
+        place, offset = end
+        window = _window(choice, all_results, place, meaning=choice.meaning, labelled=labelled and not windows)
+        with span("rank"):
+            ranking, ranked = rank(choice.meaning, window.candidates)
+        windows.append((window, ranking))
+        wanted = offset + request.limit - len(shown)
+        shown += [(candidate, ranking) for candidate in ranked[offset:wanted]]
+        following = (window.end, 0) if window.end is not None else None
+        end = (place, wanted) if wanted < len(ranked) else following
+    return _Shown(*windows[0], shown, end, complete=all(window.complete for window, _ in windows))
 
 
 def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:
     """Return a page by relevance: the candidates of one window, ranked, from an offset on."""
     after = request.after
-    start = Place(after.phase, after.key, after.seen) if after is not None else Place()
-    offset = after.offset if after is not None else 0
+    start = Place(after.phase, after.key, after.seen, after.group) if after is not None else Place()
     all_results = _numbered(choice, start)
-    labelled = with_facets and after is None
-    window = _window(choice, all_results, start, terms=terms_of(choice.meaning), size=WINDOW, labelled=labelled)
-    with span("rank"):
-        ranking, ranked = rank(choice.meaning, window.candidates)
-    best = ranked[offset : offset + request.limit]
-    if not best and not window.complete:
+    shown = _shown(request, choice, all_results, labelled=with_facets and after is None)
+    window, best = shown.first, shown.ranked
+    if not best and (shown.end is not None or not shown.complete):
         # That nothing was found in time does not mean that there is nothing.
         raise CatalogUnavailable("The search took too long.")
     if not best:
         return replace(NOTHING, meaning=choice.meaning)
     total, exact = _total(request, choice, window, all_results)
-    related = _related(request, choice, ranking, best) if after is None and window.end is None else []
+    related = _related(request, choice, shown) if after is None and window.end is None else []
     page = Page(
         meaning=choice.meaning,
         results=(),
         total=total + len(related),
         exact=exact,
-        next_page=_next_place(request, choice, window, start=start, offset=offset, total=total, exact=exact),
+        next_page=_next_place(request, choice, shown.end, total=total, exact=exact),
         facets=_facets(request, choice, window, all_results) if with_facets else None,
-        complete=window.complete,
+        complete=shown.complete,
     )
-    return replace(page, results=_results([*best, *related], full=len(best), ranking=ranking, request=request))
+    return replace(page, results=_results([*best, *related], full=len(best), request=request))
 
 
-def _results(shown: Sequence[Candidate], *, full: int, ranking: Ranking, request: SearchRequest) -> tuple[Result, ...]:
-    documents = candidates.find_by_ids([candidate.id for candidate in shown])
+def _results(shown: Sequence[tuple[Candidate, Ranking]], *, full: int, request: SearchRequest) -> tuple[Result, ...]:
+    documents = {each.id: each.document for each, _ in shown if each.document is not None}
+    documents |= candidates.find_by_ids([each.id for each, _ in shown if each.document is None])
     return tuple(
         Result(
             to_product(documents[candidate.id]),
             score=ranking.explained(candidate) if request.explain else None,
             has_all=number < full,
         )
-        for number, candidate in enumerate(shown)
+        for number, (candidate, ranking) in enumerate(shown)
         if candidate.id in documents
     )
 
 
-def _related(request: SearchRequest, choice: Choice, ranking: Ranking, best: Sequence[Candidate]) -> list[Candidate]:
+def _related(request: SearchRequest, choice: Choice, shown: _Shown) -> list[tuple[Candidate, Ranking]]:
     """Return products that have some of the words, where few have all: as many as are missing on the first page."""
-    missing = min(request.limit, PAGE_SIZE) - len(best) if choice.meaning.measured else 0
-    terms = terms_of(choice.meaning)
-    seen = {candidate.id for candidate in best}
+    missing = min(request.limit, PAGE_SIZE) - len(shown.ranked) if choice.meaning.measured else 0
+    if missing <= 0:
+        return []
+    seen = {candidate.id for candidate, _ in shown.ranked}
+    most = missing + len(seen) + _SPARE
     found: list[Candidate] = []
-    for meaning in shortened(choice.meaning):
-        if len(found) >= missing:
+    left_out: dict[str, int] = {}
+    numbers: dict[int, int] = {}
+    last: Numbered | None = None
+    for words, meaning in enumerate(shortened(choice.meaning)):
+        if len(left_out) + len(numbers) >= most:
             break
-        fewer = _choice(meaning, choice.number, narrowing_of(request))
-        window = _window(fewer, _numbered(fewer), Place(), terms=terms, size=RELATED, labelled=False)
-        fresh = [candidate for candidate in window.candidates if candidate.id not in seen]
-        seen.update(candidate.id for candidate in fresh)
-        found += ranking.ranked(fresh)[: missing - len(found)]
-    return found
+        fewer = _choice(meaning, choice.number, choice.narrowing)
+        results = _numbered(fewer, enough=most)
+        if results is None:
+            window = _window(fewer, None, Place(), meaning=choice.meaning, labelled=False)
+            fresh = [candidate for candidate in window.candidates if candidate.id not in left_out]
+            found += fresh
+            left_out |= {candidate.id: words for candidate in fresh}
+        else:
+            last = results
+            left_out = {str(each): words for each in results.recent.ids} | left_out
+            numbers = dict.fromkeys(results.best(choice.meaning, most), words) | numbers
+    if last is not None:
+        # All of them at once: what was found with fewer words left out, the last query matches as well.
+        ids = read_ids(last.state, numbers)
+        left_out = {str(each): words for each, words in zip(ids, numbers.values(), strict=True)} | left_out
+        known = {*seen, *(candidate.id for candidate in found)}
+        with suppress(mongo.OutOfTime):
+            found += last.find([ObjectId(each) for each in left_out if each not in known], choice.meaning)
+    fresh = [candidate for candidate in found if candidate.id not in seen]
+    ranked = sorted(shown.ranking.ranked(fresh), key=lambda candidate: left_out[candidate.id])
+    return [(candidate, shown.ranking) for candidate in ranked[:missing]]
 
 
 def _next_place(
-    request: SearchRequest, choice: Choice, window: Window, *, start: Place, offset: int, total: int, exact: bool
+    request: SearchRequest, choice: Choice, end: tuple[Place, int] | None, *, total: int, exact: bool
 ) -> Cursor | None:
-    shown_until = offset + request.limit
-    if shown_until < len(window.candidates):
-        place, next_offset = start, shown_until
-    elif window.end is not None:
-        place, next_offset = window.end, 0
-    else:
+    if end is None:
         return None
+    place, offset = end
     return Cursor(
         sort=request.sort.value,
         key=place.key,
@@ -227,7 +290,8 @@ def _next_place(
         total=total,
         total_relation="eq" if exact else "gte",
         phase=place.phase,
-        offset=next_offset,
+        group=place.group,
+        offset=offset,
         meaning=choice.number,
         dropped=len(choice.meaning.dropped),
     )
@@ -250,14 +314,11 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
         wider = _choice(choice.meaning, choice.number, narrowing_of(wanted))
         return source_of(wider.everything, _numbered(wider))
 
-    is_all = window.end is None and window.complete and request.after is None
     rows = _rows(window)
-    if is_all:
+    if window.end is None and window.complete and request.after is None:
         phase = among(choice.everything, [ObjectId(candidate.id) for candidate in window.candidates])
-        # Attributes are not at hand: of more than a few products, the lists tell them sooner.
-        by_lists = all_results is not None and all_results.counts_all and len(rows) > _FEW
-        shown = Source(phase, all_results if by_lists else None, rows=rows, whole=True)
-    elif request.after is None and all_results is not None and all_results.is_countable:
+        shown = Source(phase, rows=rows, whole=True)
+    elif request.after is None and all_results is not None and tells_counts(all_results):
         # The candidates at hand are the first results.
         shown = Source(choice.everything, all_results, rows=rows)
     else:

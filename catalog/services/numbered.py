@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, islice, product
 from math import prod
 
+from bson import ObjectId
 from pyroaring import BitMap
 
 from cachelayer.trace import span
 from catalog import candidates, mongo
 from catalog.candidates import Place, Window
 from catalog.search.cursor import NUMBERED
+from catalog.search.estimate import Told, about_term
+from catalog.search.index_keys import IN_STOCK_TERM, kind_term
 from catalog.search.meaning import Interpretation
-from catalog.search.plan import TOTAL_CAP, WINDOW, Narrowing, Phase, among
-from catalog.search.postings import Wanted, apart, evaluate, strong_words, sure_of_price, wanted_phases
-from catalog.search.ranking import Candidate
-from catalog.vocabulary.postings import COUNTED_PIECES, PostingsGone, PostingsState, joined, read_ids, read_pieces
+from catalog.search.plan import GROUP, TOTAL_CAP, Narrowing, Phase, among
+from catalog.search.postings import (
+    FIRST_PIECES,
+    Wanted,
+    apart,
+    evaluate,
+    evaluate_phases,
+    impacts_key,
+    piece_of,
+    size_of_piece,
+    strong_words,
+    sure_of_price,
+    term_key,
+    wanted_phases,
+)
+from catalog.search.ranking import Candidate, Ranking, terms_of
+from catalog.vocabulary.postings import (
+    Pieces,
+    PostingsGone,
+    PostingsState,
+    read_ids,
+    read_impacts,
+    read_pieces,
+    read_places,
+)
 from catalog.vocabulary.recent import Recent, find_recent
 from catalog.vocabulary.store import lexicon
 
-_ROUNDS = 3
-"""So many times products are looked up for one window, where many of them turn out not to match."""
+BLOCK = 480
+"""So many candidates are put in groups, the best first, by what the lists tell of them."""
+_LARGE_BLOCK = 2 * BLOCK
+"""If there are no more than these, they are all put in groups: which phase each is of need not be known then."""
+_LARGE_GROUP = 200
+"""So many are read together where most of them will turn out not to match."""
 _TRIES = 2
+_IN_STOCK = term_key(IN_STOCK_TERM)
 logger = logging.getLogger(__name__)
 
 
@@ -77,7 +106,7 @@ class Numbered:
     @property
     def counts_all(self) -> bool:
         """Whether :meth:`count` counts all results as they are now."""
-        is_all = self.complete and self.state.chunks <= COUNTED_PIECES and len(self.sure) == self.size
+        is_all = self.complete and self.state.pieces <= FIRST_PIECES and len(self.sure) == self.size
         return is_all and not self.recent.changed
 
     def only_strong(self, phase: Phase) -> Numbered:
@@ -96,10 +125,14 @@ class Numbered:
         Whatever is searched for, the same products are looked at, so that fewer results are never counted as more.
         """
         needed = set() if self.complete else self.asked.needed()
-        pieces = read_pieces(self.state, {*keys, *needed}, range(min(self.state.chunks, COUNTED_PIECES)))
-        asked = joined({key: pieces[key] for key in needed if key in pieces})
-        counted = self.sure if self.complete else evaluate(self.asked, asked)
-        return {key: sum(map(counted.intersection_cardinality, pieces.get(key, ()))) for key in keys}
+        pieces = read_pieces(self.state, {*keys, *needed}, range(min(self.state.pieces, FIRST_PIECES)))
+        total = dict.fromkeys(keys, 0)
+        for lists in pieces.values():
+            counted = self.sure if self.complete else evaluate(self.asked, lists)
+            for key in keys:
+                if key in lists:
+                    total[key] += counted.intersection_cardinality(lists[key])
+        return total
 
     def first(self, limit: int) -> Phase:
         """Return the query that matches the first ``limit`` results, in their static order within each phase."""
@@ -108,45 +141,81 @@ class Numbered:
         is_cut = len(numbers) > limit or not self.recent.complete
         return among(self.everything, {*ids, *self.recent.ids}, cut=is_cut)
 
-    def _from(self, start: Place) -> Iterator[tuple[int, int]]:
-        begun = start.phase - NUMBERED if start.phase >= NUMBERED else 0
-        for phase in range(begun, len(self.sets)):
-            first = start.key + 1 if start.phase == NUMBERED + phase else 0
-            for number in self.sets[phase].iter_equal_or_larger(first):
-                yield phase, number
+    def _block(self, start: Place) -> tuple[list[int], Place | None]:
+        """Return the numbers of the next candidates from a place on, in static order, and where others follow."""
+        phase = start.phase - NUMBERED if start.phase >= NUMBERED else 0
+        after = start.key if start.phase >= NUMBERED else -1
+        most = _LARGE_BLOCK if self.size <= _LARGE_BLOCK else BLOCK
+        numbers: list[int] = []
+        while phase < len(self.sets):
+            wanted = most - len(numbers)
+            taken = list(islice(self.sets[phase].iter_equal_or_larger(after + 1), wanted + 1))
+            numbers += taken[:wanted]
+            if len(taken) > wanted:
+                return numbers, Place(NUMBERED + phase, taken[wanted - 1] if wanted else after)
+            phase, after = phase + 1, -1
+        return numbers, None
 
-    def window(self, start: Place, *, terms: Sequence[str], size: int, labelled: bool = True) -> Window:
-        """Return the next ``size`` candidates from ``start`` on; see :func:`catalog.candidates.find_window`."""
-        pending = self._from(start)
-        recent = set(self.recent.ids)
-        changed: list[Candidate] = []
-        found: list[Candidate] = []
-        taken: list[tuple[int, int]] = []
-        deadline = candidates.deadline()
+    def window(self, start: Place, meaning: Interpretation, *, labelled: bool = True) -> Window:
+        """Return the candidates of a place; see :func:`catalog.candidates.find_window`.
+
+        A block of them is put in order by what the lists tell, and the group of the place is read.
+        """
+        block, end = self._block(start)
+        size = GROUP if self.is_countable else _LARGE_GROUP
+        numbers = self._best_first(meaning, block) if len(block) > size else block
+        begin = start.group * size
+        numbers = numbers[begin : begin + size]
+        if begin + size < len(block):
+            end = replace(start, group=start.group + 1)
         try:
-            if start == Place() and recent:
-                # Where the numbered lists have them as well, they are left out there.
-                changed = candidates.find_among(
-                    among(self.everything, recent), terms=terms, deadline=deadline, labelled=labelled
-                )
-            for _ in range(_ROUNDS):
-                batch = list(islice(pending, size - len(found)))
-                if not batch:
-                    break
-                taken += batch
-                ids = read_ids(self.state, [number for _, number in batch])
-                wanted = among(self.everything, set(ids) - recent)
-                found += candidates.find_among(wanted, terms=terms, deadline=deadline, labelled=labelled)
-                if len(found) >= size:
-                    break
+            # Where the numbered lists have changed products as well, they are left out there.
+            changed = self.find(self.recent.ids, meaning, labelled=labelled) if start == Place() else []
+            wanted = set(read_ids(self.state, numbers)).difference(self.recent.ids)
+            found = self.find(wanted, meaning, labelled=labelled)
         except mongo.OutOfTime:
-            return Window((*changed, *found), None, complete=False)
-        more = next(pending, None)
-        if more is None:
-            return Window((*changed, *found), None, complete=self.recent.complete)
-        phase, number = taken[-1] if taken else (more[0], more[1] - 1)
-        is_complete = self.recent.complete or start != Place()
-        return Window((*changed, *found), Place(NUMBERED + phase, number), complete=is_complete)
+            return Window((), None, complete=False)
+        is_complete = self.recent.complete or (start != Place() and end is not None)
+        return Window((*changed, *found), end, complete=is_complete)
+
+    def best(self, meaning: Interpretation, limit: int) -> list[int]:
+        """Return the numbers of the first results, the best first by what the lists tell of them."""
+        block, _ = self._block(Place())
+        return (self._best_first(meaning, block) if len(block) > limit else block)[:limit]
+
+    def find(
+        self, identifiers: Collection[ObjectId], meaning: Interpretation, *, labelled: bool = False
+    ) -> list[Candidate]:
+        """Read the results among some products.
+
+        Raises:
+            mongo.OutOfTime: it takes longer than a search may.
+        """
+        if not identifiers:
+            return []
+        wanted = among(self.everything, identifiers)
+        return candidates.find_among(wanted, terms=terms_of(meaning), deadline=candidates.deadline(), labelled=labelled)
+
+    def _best_first(self, meaning: Interpretation, numbers: list[int]) -> list[int]:
+        wanted = BitMap(numbers)
+        pieces = range(piece_of(wanted.min()), piece_of(wanted.max()) + 1)
+        kinds = [term_key(kind_term(term)) for term in meaning.wants[meaning.head].kinds] if meaning.head >= 0 else []
+        terms = terms_of(meaning)
+        lists = read_places(
+            self.state, product(pieces, [*kinds, _IN_STOCK]), beside=product(pieces, map(impacts_key, terms))
+        )
+        impacts = read_impacts(self.state, terms, pieces)
+
+        def having(keys: Sequence[str]) -> set[int]:
+            return {number for of in lists.values() for key in keys if key in of for number in of[key] & wanted}
+
+        told = Told(
+            about={term: about_term(wanted, tiers) for term, tiers in impacts.items()},
+            kinds=having(kinds),
+            in_stock=having([_IN_STOCK]),
+            popularity=self.state.popularity,
+        )
+        return Ranking(meaning).estimated(numbers, told)
 
 
 def gather(
@@ -156,6 +225,7 @@ def gather(
     *,
     start: Place | None = None,
     with_strong: bool = False,
+    enough: int | None = None,
 ) -> Numbered | None:
     """Find all results of a search; ``None`` where the products are not numbered.
 
@@ -164,79 +234,119 @@ def gather(
     Args:
         start: where the window begins that is wanted.
         with_strong: whether :meth:`Numbered.only_strong` is wanted.
+        enough: so many results will do; by default a block of them, and their number up to the largest that is told.
     """
     phases = wanted_phases(meaning, narrowing)
+    beside = [impacts_key(term) for term in terms_of(meaning)] if meaning is not None and not with_strong else []
     prices = sure_of_price(narrowing) if phases[0].is_rough else Wanted(())
     strong = strong_words(meaning) if with_strong and meaning is not None else Wanted(())
     for _ in range(_TRIES):
         state = lexicon.state().postings
         if state is None:
             return None
+        search = _Gathering(state, phases, strong, prices, start or Place())
         try:
             with span("intersect"):
-                at_once = _is_little(meaning, everything, state)
-                lists, found, complete = _sets(state, phases, start or Place(), strong, at_once=at_once)
+                search.read(beside, enough=enough, at_once=enough is None and _is_little(meaning, everything, state))
         except PostingsGone:
             lexicon.forget()
             continue
-        everyone, strong_anyway = BitMap.union(*found), evaluate(strong, lists)
+        everyone = search.found[-1]
+        strong_anyway = search.evaluated(strong) if strong.clauses else BitMap()
         return Numbered(
             state,
             everything,
-            sets=tuple(apart(found)),
-            complete=complete,
-            sure=everyone & evaluate(prices, lists) if prices.clauses else everyone,
-            # Each phase takes in what those before it do.
+            sets=tuple(apart(search.found)),
+            complete=search.complete,
+            sure=search.evaluated(prices, among=everyone) if prices.clauses else everyone,
             asked=Wanted((*phases[-1].clauses, *prices.clauses)),
             recent=find_recent(everything),
             strong=strong,
             strong_numbers=everyone & strong_anyway,
-            strong_anyway=len(strong_anyway) * (1 if complete else state.chunks),
+            strong_anyway=len(strong_anyway),
         )
     logger.warning("The numbered lists of products are gone; searching without them.")
     return None
 
 
 def _is_little(meaning: Interpretation | None, everything: Phase, state: PostingsState) -> bool:
-    """Tell whether one piece will hardly give enough, if words occur independently of each other."""
+    """Tell whether the first pieces may not give enough, if words occur independently of each other."""
     products = max(state.products, 1)
-    expected = products / max(state.chunks, 1)
+    expected = float(min(products, sum(map(size_of_piece, range(FIRST_PIECES)))))
     if meaning is not None:
         expected *= prod(want.frequency / products for want in meaning.wants)
     if everything.most is not None:
         expected = min(expected, everything.most)
-    return expected < TOTAL_CAP / 2
+    return expected < 2 * TOTAL_CAP
 
 
-def _sets(
-    state: PostingsState, phases: tuple[Wanted, ...], start: Place, strong: Wanted, *, at_once: bool
-) -> tuple[dict[str, BitMap], list[BitMap], bool]:
-    """Return the lists that were read, what each phase takes in, and whether that is all of it.
+class _Gathering:
+    """All results of a search, read from as few pieces and lists as will do.
 
-    Args:
-        at_once: whether to read all pieces from the start, because they will be needed.
+    Of the pieces behind the first ones, mostly only what all results need is read: which of them come first matters
+    where the first pieces do not fill the block.
+
+    Attributes:
+        found: what each phase takes in. Each takes in what those before it do.
+        complete: whether that is all of it.
     """
-    keys = {key for phase in phases for key in phase.needed()} | strong.needed()
-    pieces = read_pieces(state, keys, range(state.chunks) if at_once else [0])
-    lists = joined(pieces)
-    found = [evaluate(phase, lists) for phase in phases]
-    if at_once:
-        return lists, found, True
-    is_enough = _is_enough(apart(found), start)
-    if is_enough and strong.clauses:
-        is_enough = len(BitMap.union(*found) & evaluate(strong, lists)) > TOTAL_CAP
-    if state.chunks == 1 or is_enough:
-        return lists, found, state.chunks == 1
-    for key, of in read_pieces(state, keys, range(1, state.chunks)).items():
-        pieces.setdefault(key, []).extend(of)
-    lists = joined(pieces)
-    return lists, [evaluate(phase, lists) for phase in phases], True
 
+    def __init__(
+        self, state: PostingsState, phases: Sequence[Wanted], strong: Wanted, prices: Wanted, start: Place
+    ) -> None:
+        self._state = state
+        self._phases = phases
+        self._strong = strong
+        self._start = start
+        self._of_all = phases[-1].needed() | strong.needed() | prices.needed()
+        self._others = {key for phase in phases for key in phase.needed()} - self._of_all
+        self._lists: Pieces = {}
+        self._by_piece: dict[int, list[BitMap]] = {}
+        self.found: list[BitMap] = []
+        self.complete = True
 
-def _is_enough(sets: list[BitMap], start: Place) -> bool:
-    """Tell whether the first piece fills the window and the largest total that is told."""
-    phase = max(start.phase - NUMBERED, 0)
-    after = start.key if start.phase >= NUMBERED else -1
-    # What follows in the same phase but in later pieces comes before the next phase.
-    ahead = len(sets[phase]) - (sets[phase].rank(after) if after >= 0 else 0) if phase < len(sets) else 0
-    return ahead > WINDOW and sum(map(len, sets)) > TOTAL_CAP
+    def read(self, beside: Collection[str], *, enough: int | None, at_once: bool) -> None:
+        """Read what is needed.
+
+        Args:
+            beside: keys of what ranking needs of the results.
+            enough: so many results will do, if the first pieces have them.
+            at_once: whether to read all pieces from the start, because they will be needed.
+        """
+        first = range(min(self._state.pieces, FIRST_PIECES))
+        later = range(FIRST_PIECES, self._state.pieces)
+        places = [*product(first, self._of_all | self._others), *(product(later, self._of_all) if at_once else ())]
+        self._read(places, beside=product(first, beside))
+        if later and not at_once:
+            least = self.found[-1]
+            if self._strong.clauses:
+                least = self.evaluated(self._strong, among=least)
+            is_enough = len(least) > TOTAL_CAP and self._fills_block() if enough is None else len(least) >= enough
+            if is_enough:
+                self.complete = False
+                return
+            self._read(product(later, self._of_all))
+        if len(self.found[-1]) <= _LARGE_BLOCK:
+            self.found = self.found[-1:]
+        elif later and self._others and not self._fills_block():
+            self._read(product(later, self._others), beside=product(later, beside))
+
+    def evaluated(self, wanted: Wanted, *, among: BitMap | None = None) -> BitMap:
+        """Return the products of the pieces that were read that meet all clauses."""
+        return BitMap.union(*(evaluate(wanted, lists, among=among) for lists in self._lists.values()))
+
+    def _read(self, places: Iterable[tuple[int, str]], *, beside: Iterable[tuple[int, str]] = ()) -> None:
+        for piece, lists in read_places(self._state, places, beside=beside).items():
+            self._lists.setdefault(piece, {}).update(lists)
+            self._by_piece[piece] = evaluate_phases(self._phases, self._lists[piece])
+        self.found = [BitMap.union(*sets) for sets in zip(*self._by_piece.values(), strict=True)]
+
+    def _fills_block(self) -> bool:
+        """Tell whether the first pieces have a block of products from a place on that are all of the same phase."""
+        sets = apart(self.found)
+        is_numbered = self._start.phase >= NUMBERED
+        phase = self._start.phase - NUMBERED if is_numbered else 0
+        after = self._start.key if is_numbered else -1
+        # What follows in the same phase but in later pieces comes before the next phase.
+        end = sum(map(size_of_piece, range(FIRST_PIECES)))
+        return phase < len(sets) and sets[phase].range_cardinality(after + 1, end) > BLOCK

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pyroaring import BitMap
 
 from catalog.tests.factories import draft, store
 from catalog.vocabulary.building import build_vocabulary
@@ -21,9 +23,12 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every search one of many results, over several pieces."""
     monkeypatch.setattr("catalog.search.plan.WINDOW", 0)
     monkeypatch.setattr("catalog.search.plan._WALKED", 0)
+    monkeypatch.setattr("catalog.search.plan.GROUP", 0)
     monkeypatch.setattr("catalog.services.finding.WINDOW", 40)
-    monkeypatch.setattr("catalog.services.numbered.WINDOW", 40)
-    monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", 64)
+    monkeypatch.setattr("catalog.services.numbered.GROUP", 40)
+    monkeypatch.setattr("catalog.services.numbered.BLOCK", 80)
+    monkeypatch.setattr("catalog.services.numbered._LARGE_BLOCK", 0)
+    monkeypatch.setattr("catalog.search.postings.PIECE", 64)
 
 
 def fill(database: Any) -> None:
@@ -47,3 +52,9 @@ def fill(database: Any) -> None:
         )
     )
     build_vocabulary(database)
+
+
+def joined(pieces: Mapping[int, Mapping[str, BitMap]]) -> dict[str, BitMap]:
+    """Return lists over all pieces that were read."""
+    keys = {key for lists in pieces.values() for key in lists}
+    return {key: BitMap.union(*(lists[key] for lists in pieces.values() if key in lists)) for key in keys}

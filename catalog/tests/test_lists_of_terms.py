@@ -12,25 +12,23 @@ import pytest
 from cachelayer.trace import tracing
 from catalog.indexes import PRODUCTS
 from catalog.search.index_keys import brand_term
-from catalog.search.postings import keys_of, term_key, word_key
+from catalog.search.postings import FIRST_PIECES, keys_of, term_key, word_key
 from catalog.search.request import SearchRequest
 from catalog.services.finding import find_page
 from catalog.tests import numbered_catalogue
 from catalog.tests.kept import kept_catalogue
-from catalog.tests.numbered_catalogue import BRANDS, fill
+from catalog.tests.numbered_catalogue import BRANDS, fill, joined
 from catalog.vocabulary import postings
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists
 from catalog.vocabulary.learning import drift, refresh_vocabulary
 from catalog.vocabulary.numbering import begin_numbering
 from catalog.vocabulary.postings import (
-    COUNTED_PIECES,
     FORMER_LISTS,
     LISTS,
     POSTINGS,
     PostingsGone,
     PostingsState,
-    joined,
     of_build,
     read_ids,
     read_pieces,
@@ -48,7 +46,7 @@ def test_lists_that_were_read_are_kept_and_so_is_that_there_are_none(
     state = lexicon.state().postings
     assert state is not None
     keys = {word_key("red"), word_key("nowhere"), term_key(brand_term(BRANDS[0]))}
-    first = joined(read_pieces(state, keys, range(COUNTED_PIECES)))
+    first = joined(read_pieces(state, keys, range(FIRST_PIECES)))
     assert word_key("nowhere") not in first
     asked: list[Collection[str]] = []
     by_ids = postings._by_ids
@@ -58,13 +56,13 @@ def test_lists_that_were_read_are_kept_and_so_is_that_there_are_none(
         return by_ids(database, identifiers)
 
     monkeypatch.setattr(postings, "_by_ids", noted)
-    assert joined(read_pieces(state, keys, range(COUNTED_PIECES))) == first
+    assert joined(read_pieces(state, keys, range(FIRST_PIECES))) == first
     assert not any(asked)
     # Of the pieces behind, which few searches read, nothing is kept.
-    assert len(joined(read_pieces(state, keys, range(state.chunks)))[word_key("red")]) > len(first[word_key("red")])
+    assert len(joined(read_pieces(state, keys, range(state.pieces)))[word_key("red")]) > len(first[word_key("red")])
     assert any(asked)
     lexicon.forget()
-    assert joined(read_pieces(state, keys, range(COUNTED_PIECES))) == first
+    assert joined(read_pieces(state, keys, range(FIRST_PIECES))) == first
 
 
 @pytest.mark.parametrize("sums", [2**32, 16])
@@ -84,24 +82,24 @@ def test_each_list_is_found_where_it_is_kept_in_one_query_even_if_checksums_coin
         for key in keys_of(document):
             true.setdefault(key, set()).add(number)
     assert {len(numbers) >= 12 for numbers in true.values()} == {True, False}
-    read_pieces(state, [word_key("nowhere")], range(state.chunks))
+    read_pieces(state, [word_key("nowhere")], range(state.pieces))
     with tracing() as trace:
-        found = joined(read_pieces(state, [*true, word_key("unknown")], range(state.chunks)))
+        found = joined(read_pieces(state, [*true, word_key("unknown")], range(state.pieces)))
     assert {key: set(numbers) for key, numbers in found.items()} == true
     assert sum(span.detail == f"find {POSTINGS}" for span in trace.spans) == 1
 
 
 def test_no_list_is_read_twice_for_one_search(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.vocabulary.postings._lists", KeptLists(0))
-    monkeypatch.setattr("catalog.vocabulary.postings.COUNTED_PIECES", 0)
+    monkeypatch.setattr("catalog.vocabulary.postings.FIRST_PIECES", 0)
     asked: list[tuple[int, str]] = []
-    read = postings._read_lists
+    read = postings._read_places
 
     def noted(state: PostingsState, places: Collection[tuple[int, str]]) -> Any:
         asked.extend(places)
         return read(state, places)
 
-    monkeypatch.setattr(postings, "_read_lists", noted)
+    monkeypatch.setattr(postings, "_read_places", noted)
     request = SearchRequest(query="red mouse laptop", brand="sony", in_stock=True)
     find_page(request)
     once = len(asked)
@@ -111,7 +109,7 @@ def test_no_list_is_read_twice_for_one_search(catalogue: Any, monkeypatch: pytes
 
 
 def test_lists_of_another_version_are_not_read_and_made_anew(catalogue: Any) -> None:
-    request = SearchRequest(query="red mouse", min_price=500)
+    request = SearchRequest(query="red mouse", min_price=500, limit=100)
     before = {result.product.id for result in find_page(request).results}
     assert not is_outdated(catalogue)
     catalogue[STATE].update_one({"_id": VOCABULARY}, {"$rename": {LISTS: FORMER_LISTS}})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +34,7 @@ from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.postings import (
     POSTINGS,
     PostingsState,
-    read_pieces,
+    read_places,
 )
 from catalog.vocabulary.recent import RECENT, begin_anew
 from catalog.vocabulary.store import TERMS, lexicon
@@ -84,10 +84,11 @@ def counts_of(page: Page) -> dict[tuple[str, str], int]:
 def test_adding_a_filter_never_raises_a_count_that_the_lists_tell(
     catalogue: Any, monkeypatch: pytest.MonkeyPatch, sort: Sort, pieces: int, edited: bool, cap: int
 ) -> None:
-    monkeypatch.setattr("catalog.services.faceting.WINDOW", 8)
-    monkeypatch.setattr("catalog.services.numbered.COUNTED_PIECES", pieces)
+    monkeypatch.setattr("catalog.services.faceting.GROUP", 8)
+    monkeypatch.setattr("catalog.services.faceting._FEW", 8)
+    monkeypatch.setattr("catalog.services.numbered.FIRST_PIECES", pieces)
     monkeypatch.setattr("catalog.services.numbered.TOTAL_CAP", cap)
-    monkeypatch.setattr("catalog.services.numbered.WINDOW", 8)
+    monkeypatch.setattr("catalog.services.numbered.GROUP", 8)
     monkeypatch.setattr("catalog.services.finding.WINDOW", 8)
     monkeypatch.setattr("catalog.candidates.FEW", 8)
     monkeypatch.setattr("catalog.candidates.FACET_SAMPLE", 15)
@@ -142,19 +143,28 @@ def test_numbered_lists_hold_exactly_what_a_query_on_the_products_finds(
     assert found_any > 50
 
 
-@pytest.mark.parametrize(("query", "cap", "reads"), [("red", 10, 1), ("red mouse", 25, 2), ("red mouse", 40, 1)])
-def test_all_pieces_are_read_at_once_where_one_will_hardly_give_enough(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, cap: int, reads: int
+@pytest.mark.parametrize(
+    ("query", "cap", "block", "reads"),
+    [
+        ("red", 10, 8, 1),
+        ("red mouse", 40, 8, 1),
+        ("red mouse", 5, 200, 3),  # What all results need, and then which of them come first.
+    ],
+)
+def test_all_pieces_are_read_at_once_where_the_first_may_not_give_enough(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, cap: int, block: int, reads: int
 ) -> None:
     monkeypatch.setattr(numbered, "TOTAL_CAP", cap)
-    monkeypatch.setattr(numbered, "WINDOW", 8)
-    asked: list[Collection[int]] = []
+    monkeypatch.setattr(numbered, "BLOCK", block)
+    monkeypatch.setattr(numbered, "FIRST_PIECES", 1)
+    asked: list[set[int]] = []
 
-    def noted(state: PostingsState, keys: Collection[str], chunks: Collection[int]) -> Any:
-        asked.append(chunks)
-        return read_pieces(state, keys, chunks)
+    def noted(state: PostingsState, places: Iterable[tuple[int, str]], **others: Any) -> Any:
+        wanted = list(places)
+        asked.append({piece for piece, _ in wanted})
+        return read_places(state, wanted, **others)
 
-    monkeypatch.setattr(numbered, "read_pieces", noted)
+    monkeypatch.setattr(numbered, "read_places", noted)
     choice = _choice(interpret(query, lexicon)[0], 0, Narrowing())
     results = _numbered(choice)
     assert results is not None
@@ -244,38 +254,44 @@ def test_a_search_that_meets_a_new_numbering_uses_it(catalogue: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("filters", "reads"),
+    "filters",
     [
-        ({}, 2),  # The candidates, and the products of the page.
-        ({"in_stock": True}, 2),
-        ({"min_rating": 2}, 2),
-        ({"max_price": 1999}, 2),
-        ({"brand": "sony"}, 3),  # Which other brands there are, only products tell.
-        ({"in_stock": True, "min_rating": 1, "max_price": 4999}, 2),
+        {},
+        {"in_stock": True},
+        {"min_rating": 2},
+        {"max_price": 1999},
+        {"brand": "sony"},
+        {"in_stock": True, "min_rating": 1, "max_price": 4999},
     ],
 )
-def test_facets_read_products_only_where_lists_do_not_tell_which_values_there_are(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, filters: dict[str, Any], reads: int
+def test_many_results_are_read_once_because_lists_and_category_tell_the_facets(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, filters: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
-    monkeypatch.setattr("catalog.services.finding.WINDOW", 10)
-    monkeypatch.setattr("catalog.services.numbered.WINDOW", 10)
+    monkeypatch.setattr("catalog.services.faceting._FEW", 10)
+    monkeypatch.setattr("catalog.services.numbered.GROUP", 20)
     with tracing() as trace:
         page = find_page(SearchRequest(query="red", **filters))
     assert page.facets is not None
     assert page.facets.in_stock
     assert page.facets.prices
     assert page.facets.ratings
-    assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == reads
+    assert {value.label for value in page.facets.brands} == set(BRANDS), "also those that are not chosen"
+    assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == 1
 
 
-@pytest.mark.parametrize(("chunk", "reads"), [(192, 2), (64, 3)])
-def test_attributes_of_all_results_come_from_lists_where_these_count_all(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, chunk: int, reads: int
+@pytest.mark.parametrize(
+    ("piece", "group", "reads"),
+    [
+        (192, 30, 1),  # Lists count all.
+        (64, 30, 3),  # The candidates, all results for their facets, and once more for their attributes.
+        (64, 120, 1),  # All results are candidates.
+    ],
+)
+def test_attributes_of_all_results_are_counted(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, piece: int, group: int, reads: int
 ) -> None:
-    monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", chunk)
-    monkeypatch.setattr("catalog.services.finding.WINDOW", 120)
-    monkeypatch.setattr("catalog.services.numbered.WINDOW", 120)
+    monkeypatch.setattr("catalog.search.postings.PIECE", piece)
+    monkeypatch.setattr("catalog.services.numbered.GROUP", group)
     build_vocabulary(catalogue)
     with tracing() as trace:
         page = find_page(SearchRequest(query="red"))
@@ -284,7 +300,6 @@ def test_attributes_of_all_results_come_from_lists_where_these_count_all(
     assert 30 < page.total < 120
     sizes = {facet.name: sum(value.count for value in facet.values) for facet in page.facets.attributes}
     assert sizes == {"Size": page.total}
-    # The candidates, the products of the page, and once more for attributes.
     assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) == reads
 
 
@@ -302,7 +317,7 @@ def test_all_spellings_of_a_word_are_looked_up_together(catalogue: Any) -> None:
 def test_attributes_that_were_not_counted_in_time_make_facets_inexact(
     catalogue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = SearchRequest(query="red mouse", brand="sony")
+    request = SearchRequest(query="red")
     found = find_page(request)
     assert found.facets is not None
     assert found.facets.exact
@@ -343,8 +358,8 @@ def test_a_short_walk_finds_what_more_changes_than_join_the_lists_have_left_out(
 @pytest.mark.parametrize(
     ("looked_at", "query", "filters", "is_walked"),
     [
-        (200, "red", {}, True),
-        (201, "red", {}, False),
+        (60, "red", {}, True),
+        (61, "red", {}, False),
         (30, "red mouse", {}, True),
         (31, "red mouse", {}, False),
         (31, "red", {"brand": "sony"}, False),
@@ -354,7 +369,7 @@ def test_a_short_walk_finds_what_more_changes_than_join_the_lists_have_left_out(
 def test_a_walk_is_taken_where_it_looks_at_little(
     monkeypatch: pytest.MonkeyPatch, looked_at: int | None, query: str, filters: dict[str, Any], is_walked: bool
 ) -> None:
-    monkeypatch.setattr("catalog.search.plan.WINDOW", 200)
+    monkeypatch.setattr("catalog.search.plan.GROUP", 60)
     monkeypatch.setattr("catalog.search.plan._WALKED", 30)
     meaning = replace(interpret(query, NoLexicon())[0], measured=True)
     everything = Phase(PhaseName.ANYWHERE, {}, "", looked_at)
@@ -392,7 +407,7 @@ def test_that_nothing_has_changed_is_asked_once_until_something_does(
 
 
 def test_without_lists_search_walks_to_the_products(catalogue: Any) -> None:
-    request = SearchRequest(query="red mouse")
+    request = SearchRequest(query="red mouse", limit=100)
     before = {result.product.id for result in find_page(request).results}
     catalogue[POSTINGS].drop()
     assert {result.product.id for result in find_page(request).results} == before, "with what this process has kept"
@@ -406,7 +421,7 @@ def test_without_lists_search_walks_to_the_products(catalogue: Any) -> None:
 def test_facets_of_many_results_tell_at_least_so_many_on_every_page(
     catalogue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("catalog.services.faceting.WINDOW", 40)
+    monkeypatch.setattr("catalog.services.faceting._FEW", 40)
     request = SearchRequest(query="red")
     first = find_page(request)
     assert first.facets is not None
@@ -420,8 +435,8 @@ def test_facets_of_many_results_tell_at_least_so_many_on_every_page(
 
 @pytest.mark.parametrize("sort", [Sort.RELEVANCE, Sort.PRICE_ASC])
 def test_attributes_narrow_widen_and_are_counted(products_db: Any, monkeypatch: pytest.MonkeyPatch, sort: Sort) -> None:
-    monkeypatch.setattr("catalog.vocabulary.numbering.CHUNK", 2**18)
-    monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
+    monkeypatch.setattr("catalog.search.postings.PIECE", 2**18)
+    monkeypatch.setattr("catalog.services.faceting.GROUP", 10)
     chance = random.Random(3)
     store(
         *(

@@ -17,10 +17,11 @@ from catalog.progress import Progress
 from catalog.search.postings import term_key
 from catalog.services.editing import create_product
 from catalog.tests.factories import draft, store
+from catalog.tests.numbered_catalogue import joined
 from catalog.vocabulary import building, numbering
 from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.learning import drift, refresh_vocabulary
-from catalog.vocabulary.postings import POSTINGS, joined, read_pieces
+from catalog.vocabulary.postings import POSTINGS, read_pieces
 from catalog.vocabulary.recent import RECENT
 from catalog.vocabulary.reindexing import is_outdated
 from catalog.vocabulary.store import BUILD, TERMS, VocabularyState, lexicon

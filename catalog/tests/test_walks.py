@@ -32,8 +32,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.candidates.FEW", 30)
     monkeypatch.setattr("catalog.search.plan.WINDOW", 10)
     monkeypatch.setattr("catalog.services.finding.WINDOW", 20)
-    monkeypatch.setattr("catalog.services.numbered.WINDOW", 20)
-    monkeypatch.setattr("catalog.services.faceting.WINDOW", 10)
+    monkeypatch.setattr("catalog.services.numbered.GROUP", 20)
+    monkeypatch.setattr("catalog.services.faceting.GROUP", 10)
 
 
 def fill(database: Any) -> None:

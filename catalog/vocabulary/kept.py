@@ -97,16 +97,16 @@ class KeptSums:
         self.build = build
         self._by_chunk: dict[int, array[int]] = {}
 
-    def missing(self, chunks: Iterable[int]) -> list[int]:
-        """Return those of ``chunks`` whose checksums are not kept."""
-        return [chunk for chunk in chunks if chunk not in self._by_chunk]
+    def missing(self, pieces: Iterable[int]) -> list[int]:
+        """Return those of ``pieces`` whose checksums are not kept."""
+        return [piece for piece in pieces if piece not in self._by_chunk]
 
-    def put(self, chunk: int, ascending: array[int]) -> None:
+    def put(self, piece: int, ascending: array[int]) -> None:
         """Keep the checksums of a piece."""
-        self._by_chunk[chunk] = ascending
+        self._by_chunk[piece] = ascending
 
-    def has(self, chunk: int, checksum: int) -> bool:
+    def has(self, piece: int, checksum: int) -> bool:
         """Tell whether a group of a piece whose checksums are kept has a document of its own."""
-        ascending = self._by_chunk[chunk]
+        ascending = self._by_chunk[piece]
         place = bisect_left(ascending, checksum)
         return place < len(ascending) and ascending[place] == checksum

@@ -11,21 +11,24 @@ from __future__ import annotations
 import secrets
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import orjson
-from bson import Binary, ObjectId
+from bson import Binary, ObjectId, encode
+from bson.raw_bson import RawBSONDocument
 from pyroaring import BitMap
 
 from catalog import mongo
 from catalog.indexes import PRODUCTS
 from catalog.progress import Progress
-from catalog.search.attributes import Value, attribute_texts, telling_attributes
-from catalog.search.index_keys import ANY_TERM, category_key
-from catalog.search.postings import CHUNK, checksum_of, group_of, keys_of
+from catalog.search.attributes import attribute_texts, telling_attributes
+from catalog.search.estimate import MARKS
+from catalog.search.facets import largest_brands
+from catalog.search.index_keys import ANY_TERM, TIE_BITS, category_key
+from catalog.search.postings import checksum_of, group_of, impacts_of, keys_of, size_of_piece
 from catalog.vocabulary.kept import BLOCK
 from catalog.vocabulary.postings import (
     FORMER_LISTS,
@@ -47,12 +50,18 @@ _LONG = 200
 """Lists of a group that have so many products together have a document of their own."""
 _IN_BUCKET = 400
 """About so many numbers are kept in a document of short lists."""
-_INSERTS = 1_000
+_INSERTS, _INSERT_BYTES = 1_000, 8 * 2**20
 _BUILDS = {LISTS: 1, FORMER_LISTS: 1}
 _SHOWN = 5_000
-_READ = {"words": 1, "terms": 1, "price": 1, "rating": 1, "attributes": 1, "category_path": 1}
+_READ = dict.fromkeys(
+    ("words", "impacts", "terms", "price", "rating", "attributes", "brand", "category_path", "order.popularity"), 1
+)
 _MOST_VALUES = 2_000
 """So many different values are counted for a category; further ones are too many to be offered."""
+_Packable: TypeAlias = "array[int] | dict[int, array[int]]"
+"""The numbers of a list, or those of each tier."""
+_Groups: TypeAlias = "defaultdict[str, dict[str, _Packable]]"
+"""Lists with the impacts of their products, together where they are asked for together."""
 
 
 def begin_numbering(database: mongo.Documents) -> str:
@@ -107,55 +116,73 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
     cursor = database[PRODUCTS].find({"terms": ANY_TERM}, _READ).hint("terms_popularity")
     documents = iter(cursor.sort([("order.popularity", -1)]).batch_size(2_000))
     buckets: list[int] = []
+    popularity: list[int] = []
     by_category: defaultdict[tuple[str, ...], _Category] = defaultdict(_Category)
     done = 0
     while True:
+        piece = len(buckets)
         lists: defaultdict[str, array[int]] = defaultdict(_numbers)
+        tiers: defaultdict[str, dict[int, array[int]]] = defaultdict(dict)
         identifiers: list[ObjectId] = []
-        for number, document in enumerate(islice(documents, CHUNK), start=done):
+        for number, document in enumerate(islice(documents, size_of_piece(piece)), start=done):
             identifiers.append(document["_id"])
             for key in keys_of(document):
                 lists[key].append(number)
-            by_category[tuple(document["category_path"])].add(document["attributes"])
+            for key, tier in impacts_of(document):
+                of = tiers[key]
+                if tier not in of:
+                    of[tier] = _numbers()
+                of[tier].append(number)
+            by_category[tuple(document["category_path"])].add(document)
+            if number in MARKS:
+                popularity.append(document["order"]["popularity"] >> TIE_BITS)
             if number % _SHOWN == 0:
                 progress.update(number)
         if not identifiers and buckets:
             break
         _insert(fresh, _block_documents(build, done // BLOCK, identifiers))
-        groups: defaultdict[str, dict[str, array[int]]] = defaultdict(dict)
-        for key, numbers in lists.items():
-            groups[group_of(key)][key] = numbers
+        groups: _Groups = defaultdict(dict)
+        packable: Iterator[tuple[str, _Packable]] = chain(lists.items(), tiers.items())
+        for key, held in packable:
+            groups[group_of(key, piece)][key] = held
         short = sum(size for size in map(_size, groups.values()) if size < _LONG)
         buckets.append(short // _IN_BUCKET + 1)
-        _insert(fresh, _list_documents(build, len(buckets) - 1, groups, buckets[-1]))
+        _insert(fresh, _list_documents(build, piece, groups, buckets[-1]))
         done += len(identifiers)
         progress.update(done)
-        if len(identifiers) < CHUNK:
+        if len(identifiers) < size_of_piece(piece):
             break
     _insert(fresh, _facet_documents(build, by_category))
     progress.end()
-    return {"build": build, "products": done, "buckets": buckets}
+    return {"build": build, "products": done, "buckets": buckets, "popularity": popularity}
 
 
 @dataclass(slots=True)
 class _Category:
-    """What the products of a category have for attributes."""
+    """What the products of a category have for brands and attributes."""
 
     products: int = 0
+    brands: Counter[str] = field(default_factory=Counter)
     values: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, attributes: Mapping[str, Value]) -> None:
+    def add(self, document: Mapping[str, Any]) -> None:
         self.products += 1
-        for one in attribute_texts(attributes):
-            if one in self.values or len(self.values) < _MOST_VALUES:
-                self.values[one] += 1
+        _count(self.brands, document["brand"])
+        for one in attribute_texts(document["attributes"]):
+            _count(self.values, one)
+
+
+def _count(counter: Counter[Any], value: Hashable) -> None:
+    if value in counter or len(counter) < _MOST_VALUES:
+        counter[value] += 1
 
 
 def _facet_documents(build: str, by_category: Mapping[tuple[str, ...], _Category]) -> Iterator[dict[str, Any]]:
     for path, of in by_category.items():
         telling = telling_attributes(of.values, products=of.products)
         stored = [[attribute.name, list(attribute.values)] for attribute in telling]
-        yield {"_id": facets_id(build, category_key(path)), "attributes": stored}
+        brands = [value.label for value in largest_brands(of.brands)]
+        yield {"_id": facets_id(build, category_key(path)), "attributes": stored, "brands": brands}
 
 
 def _numbers() -> array[int]:
@@ -168,33 +195,47 @@ def _block_documents(build: str, first: int, identifiers: list[ObjectId]) -> Ite
         yield {"_id": block_id(build, first + start // BLOCK), "ids": Binary(packed)}
 
 
-def _size(lists: Mapping[str, array[int]]) -> int:
-    return sum(map(len, lists.values()))
+def _size(held: Mapping[str, _Packable]) -> int:
+    return sum(sum(map(len, of.values())) if isinstance(of, dict) else len(of) for of in held.values())
 
 
-def _list_documents(
-    build: str, chunk: int, groups: Mapping[str, dict[str, array[int]]], buckets: int
-) -> Iterator[dict[str, Any]]:
-    short: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
-    sums = {checksum_of(group) for group, lists in groups.items() if _size(lists) >= _LONG}
-    yield {"_id": sums_id(build, chunk), "sums": Binary(array("I", sorted(sums)).tobytes())}
-    for group, lists in groups.items():
+def _list_documents(build: str, piece: int, groups: _Groups, buckets: int) -> Iterator[dict[str, Any]]:
+    short: defaultdict[int, dict[str, list[Any]]] = defaultdict(dict)
+    sums = {checksum_of(group) for group, held in groups.items() if _size(held) >= _LONG}
+    yield {"_id": sums_id(build, piece), "sums": Binary(array("I", sorted(sums)).tobytes())}
+    for group, held in groups.items():
         checksum = checksum_of(group)
         # Short lists that have their checksum in common with long ones are kept where they will be looked for.
         if checksum in sums:
-            yield {"_id": group_id(build, chunk, group), "long": [list(lists), list(map(_compressed, lists.values()))]}
+            yield {"_id": group_id(build, piece, group), "long": [list(held), list(map(_packed, held.values()))]}
         else:
-            short[checksum % buckets].update((key, numbers.tolist()) for key, numbers in lists.items())
-    for bucket, held in short.items():
-        yield {"_id": bucket_id(build, chunk, bucket), "short": Binary(orjson.dumps(held))}
+            short[checksum % buckets].update((key, _plain(of)) for key, of in held.items())
+    for bucket, together in short.items():
+        yield {"_id": bucket_id(build, piece, bucket), "short": Binary(orjson.dumps(together))}
 
 
-def _compressed(numbers: array[int]) -> Binary:
-    compressed = BitMap(numbers)
+def _packed(held: _Packable) -> Any:
+    if isinstance(held, dict):
+        return [[tier, _packed(numbers)] for tier, numbers in held.items()]
+    compressed = BitMap(held)
     compressed.run_optimize()
     return Binary(compressed.serialize())
 
 
+def _plain(held: _Packable) -> list[Any]:
+    return [[tier, numbers.tolist()] for tier, numbers in held.items()] if isinstance(held, dict) else held.tolist()
+
+
 def _insert(collection: Any, documents: Iterator[dict[str, Any]]) -> None:
-    while batch := list(islice(documents, _INSERTS)):
+    """Insert documents, a bounded number of bytes at a time: the lists of a common word are large."""
+    batch: list[RawBSONDocument] = []
+    size = 0
+    for document in documents:
+        encoded = RawBSONDocument(encode(document))
+        batch.append(encoded)
+        size += len(encoded.raw)
+        if size >= _INSERT_BYTES or len(batch) >= _INSERTS:
+            collection.insert_many(batch, ordered=False)
+            batch, size = [], 0
+    if batch:
         collection.insert_many(batch, ordered=False)

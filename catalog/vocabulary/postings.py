@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -21,20 +22,24 @@ from pyroaring import BitMap
 
 from catalog import mongo
 from catalog.search.attributes import TellingAttribute
-from catalog.search.postings import checksum_of, group_of
+from catalog.search.impacts import AMOUNTS
+from catalog.search.index_keys import IN_STOCK_TERM
+from catalog.search.postings import FIRST_PIECES, IMPACTS, checksum_of, group_of, impacts_key, term_key
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists, KeptSums, Place
 
 POSTINGS = "search_postings"
+_TIER_BYTES = 150
+"""About what a list takes besides its numbers."""
 _AFTER_SLASH = chr(ord("/") + 1)
-LISTS = "lists"
+LISTS = "numbered"
 """Where the state of the vocabulary tells which build searches use. Once documents of a build look otherwise, this has
 to have another name, so that processes of the former version, which run on during an upgrade, do without lists."""
-FORMER_LISTS = "postings"
+FORMER_LISTS = "lists"
 """Where the former version had it."""
-COUNTED_PIECES = 2
-"""The values of many results are counted over the products of the first pieces, which are the most popular."""
-Pieces = dict[str, list[BitMap]]
-"""For each key its lists, one for each piece that has one."""
+Pieces = dict[int, dict[str, BitMap]]
+"""For each piece its lists by key."""
+Impacts = dict[str, list[tuple[float, BitMap]]]
+"""For each word its products, by how much they are about it; see :data:`~catalog.search.impacts.AMOUNTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +50,16 @@ class PostingsState:
         build: its name.
         products: how many are numbered.
         buckets: by piece, how many documents hold the short lists.
+        popularity: of the products that :data:`~catalog.search.estimate.MARKS` names.
     """
 
     build: str
     products: int
     buckets: tuple[int, ...]
+    popularity: tuple[int, ...] = ()
 
     @property
-    def chunks(self) -> int:
+    def pieces(self) -> int:
         """Number of pieces."""
         return len(self.buckets)
 
@@ -66,22 +73,24 @@ def postings_state(stored: Mapping[str, Any] | None) -> PostingsState | None:
     """Read the stored form of a build; ``None`` where there is none."""
     if not stored:
         return None
-    return PostingsState(stored["build"], stored["products"], tuple(stored["buckets"]))
+    return PostingsState(
+        stored["build"], stored["products"], tuple(stored["buckets"]), tuple(stored.get("popularity", ()))
+    )
 
 
-def group_id(build: str, chunk: int, group: str) -> str:
+def group_id(build: str, piece: int, group: str) -> str:
     """Return the id of the document that holds the long lists of a group."""
-    return f"{build}/{chunk}/{group}"
+    return f"{build}/{piece}/{group}"
 
 
-def bucket_id(build: str, chunk: int, bucket: int) -> str:
+def bucket_id(build: str, piece: int, bucket: int) -> str:
     """Return the id of a document that holds short lists."""
-    return f"{build}/{chunk}#{bucket}"
+    return f"{build}/{piece}#{bucket}"
 
 
-def sums_id(build: str, chunk: int) -> str:
+def sums_id(build: str, piece: int) -> str:
     """Return the id of the document that tells which groups of a piece have a document of their own."""
-    return f"{build}/sums/{chunk}"
+    return f"{build}/sums/{piece}"
 
 
 def block_id(build: str, block: int) -> str:
@@ -108,10 +117,13 @@ class PostingsGone(LookupError):
     """The build has been replaced since its name was read."""
 
 
+Held = Any
+"""A list, or the :class:`_Tiers` of a word; which of the two, the key says."""
 _lists = KeptLists()
-_telling = KeptLists(2**18)
+_offers = KeptLists(2**18)
 """Apart, because most searches need what little there is of a category, which lists would displace."""
-_of_this_search: ContextVar[dict[Place, BitMap] | None] = ContextVar("lists of this search", default=None)
+_of_this_search: ContextVar[dict[Place, Held] | None] = ContextVar("lists of this search", default=None)
+_IN_STOCK = term_key(IN_STOCK_TERM)
 _ids = [KeptIds()]
 _sums = [KeptSums()]
 """Both of the build that was read last."""
@@ -120,7 +132,7 @@ _sums = [KeptSums()]
 def forget_lists() -> None:
     """Drop what this process has read of the lists."""
     _lists.clear()
-    _telling.clear()
+    _offers.clear()
     _ids[0] = KeptIds()
     _sums[0] = KeptSums()
 
@@ -135,82 +147,131 @@ def remembering_lists() -> Iterator[None]:
         _of_this_search.reset(token)
 
 
-def read_pieces(state: PostingsState, keys: Collection[str], chunks: Iterable[int]) -> Pieces:
+def read_pieces(state: PostingsState, keys: Collection[str], pieces: Iterable[int]) -> Pieces:
     """Return the lists of ``keys`` within some pieces; a key without products is left out.
 
     Raises:
         PostingsGone: another build has taken the place of this one.
     """
-    pieces: Pieces = {}
-    wanted = [(state.build, chunk, key) for chunk in chunks for key in keys]
-    kept = _lists.get([place for place in wanted if place[1] < COUNTED_PIECES])
+    return read_places(state, [(piece, key) for piece in pieces for key in keys])
+
+
+def read_places(
+    state: PostingsState, places: Iterable[tuple[int, str]], *, beside: Iterable[tuple[int, str]] = ()
+) -> Pieces:
+    """Return lists by their pieces and keys.
+
+    Args:
+        beside: places of what will be asked for next, so that it is read in the same query; within
+            :func:`remembering_lists`.
+
+    Raises:
+        PostingsGone: another build has taken the place of this one.
+    """
+    wanted = list(places)
+    held = _read(state, wanted if _of_this_search.get() is None else dict.fromkeys((*wanted, *beside)))
+    found: Pieces = {}
+    for piece, key in wanted:
+        lists = found.setdefault(piece, {})
+        if held[piece, key]:
+            lists[key] = held[piece, key]
+    return found
+
+
+def read_impacts(state: PostingsState, words: Collection[str], pieces: Collection[int]) -> Impacts:
+    """Return for each of ``words`` the products that have it, within some pieces, by how much they are about it.
+
+    Raises:
+        PostingsGone: another build has taken the place of this one.
+    """
+    held = _read(state, [(piece, impacts_key(word)) for piece in pieces for word in words])
+    return {word: [tier for piece in pieces for tier in held[piece, impacts_key(word)].unpacked] for word in words}
+
+
+def _read(state: PostingsState, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], Held]:
+    """Return what there is at some places, be it nothing; keep it where it is likely to be asked for again."""
+    kept = _lists.get([(state.build, *place) for place in wanted if _is_kept(*place)])
     kept |= _of_this_search.get() or {}
-    places: list[tuple[int, str]] = []
+    found: dict[tuple[int, str], Held] = {}
+    missing: list[tuple[int, str]] = []
     for place in wanted:
-        found: BitMap | None = kept.get(place)
-        if found is None:
-            places.append(place[1:])
-        elif found:
-            pieces.setdefault(place[2], []).append(found)
-    for key, found in _read_lists(state, places):
-        pieces.setdefault(key, []).append(found)
-    return pieces
-
-
-def joined(pieces: Pieces) -> dict[str, BitMap]:
-    """Return the lists over all pieces that were read."""
-    return {key: of[0] if len(of) == 1 else BitMap.union(*of) for key, of in pieces.items()}
-
-
-def _read_lists(state: PostingsState, places: Collection[tuple[int, str]]) -> list[tuple[str, BitMap]]:
-    """Return key and list of what there is at some places; keep those of the first pieces, and that there is none."""
-    if not places:
-        return []
-    sums = _sums_of(state, {chunk for chunk, _ in places})
-    homes: dict[str, list[tuple[int, str]]] = {}
-    for chunk, key in places:
-        group = group_of(key)
-        checksum = checksum_of(group)
-        if sums.has(chunk, checksum):
-            home = group_id(state.build, chunk, group)
+        held: Held | None = kept.get((state.build, *place))
+        if held is None:
+            missing.append(place)
         else:
-            home = bucket_id(state.build, chunk, checksum % state.buckets[chunk])
-        homes.setdefault(home, []).append((chunk, key))
+            found[place] = held
+    return found | _read_places(state, missing)
+
+
+def _is_kept(piece: int, key: str) -> bool:
+    """Tell whether a list is kept by this process; that of stock, which most searches ask for, as a whole."""
+    return piece < FIRST_PIECES or key == _IN_STOCK
+
+
+def _read_places(state: PostingsState, places: Collection[tuple[int, str]]) -> dict[tuple[int, str], Held]:
+    if not places:
+        return {}
+    sums = _sums_of(state, {piece for piece, _ in places})
+    homes: dict[str, list[tuple[int, str]]] = {}
+    for piece, key in places:
+        group = group_of(key, piece)
+        checksum = checksum_of(group)
+        if sums.has(piece, checksum):
+            home = group_id(state.build, piece, group)
+        else:
+            home = bucket_id(state.build, piece, checksum % state.buckets[piece])
+        homes.setdefault(home, []).append((piece, key))
     with mongo.reading() as database:
         rows = _of_build(database, state, homes)
-    found: list[tuple[int, str, BitMap, int]] = []
+    found: dict[tuple[int, str], tuple[Held, int]] = {}
     for home, held in homes.items():
         together = _together(rows.get(home, {}))
-        found += [(*place, *_unpacked(together.get(place[1], ()))) for place in held]
-    _lists.put(
-        ((state.build, chunk, key), numbers, size) for chunk, key, numbers, size in found if chunk < COUNTED_PIECES
-    )
+        found |= {place: _unpacked(place[1], together.get(place[1], ())) for place in held}
+    _lists.put(((state.build, *place), held, size) for place, (held, size) in found.items() if _is_kept(*place))
     if (now := _of_this_search.get()) is not None:
-        now.update(((state.build, chunk, key), numbers) for chunk, key, numbers, _ in found)
-    return [(key, numbers) for _, key, numbers, _ in found if numbers]
+        now.update(((state.build, *place), held) for place, (held, _) in found.items())
+    return {place: held for place, (held, _) in found.items()}
 
 
-def _together(row: Mapping[str, Any]) -> Mapping[str, bytes | Sequence[int]]:
-    """Return the lists of a document by key, compressed or number by number."""
+def _together(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the lists of a document by key, packed or number by number."""
     if "short" in row:
-        short: dict[str, list[int]] = orjson.loads(row["short"])
+        short: dict[str, Any] = orjson.loads(row["short"])
         return short
     return dict(zip(*row["long"], strict=True)) if row else {}
 
 
-def _unpacked(packed: bytes | Sequence[int]) -> tuple[BitMap, int]:
-    """Return a list with its size in bytes."""
+def _unpacked(key: str, packed: Any) -> tuple[Held, int]:
+    """Return what is kept under a key, with its size in bytes."""
+    if not key.startswith(IMPACTS):
+        return _unpacked_list(packed)
+    size = sum(len(of) if isinstance(of, bytes) else 4 * len(of) for _, of in packed)
+    return _Tiers(packed), size + _TIER_BYTES * len(packed)
+
+
+class _Tiers:
+    """The products of a word by how much they are about it; unpacked once that is asked for, as it often is not."""
+
+    def __init__(self, packed: Sequence[tuple[int, bytes | Sequence[int]]]) -> None:
+        self._packed = packed
+
+    @cached_property
+    def unpacked(self) -> list[tuple[float, BitMap]]:
+        return [(AMOUNTS[tier], _unpacked_list(of)[0]) for tier, of in self._packed]
+
+
+def _unpacked_list(packed: bytes | Sequence[int]) -> tuple[BitMap, int]:
     if isinstance(packed, bytes):
         return BitMap.deserialize(packed), len(packed)
     return BitMap(packed), 4 * len(packed)
 
 
-def _sums_of(state: PostingsState, chunks: Collection[int]) -> KeptSums:
+def _sums_of(state: PostingsState, pieces: Collection[int]) -> KeptSums:
     """Return the checksums of at least some pieces."""
     kept = _sums[0]
     if kept.build != state.build:
         kept = _sums[0] = KeptSums(state.build)
-    asked = {sums_id(state.build, chunk): chunk for chunk in kept.missing(chunks)}
+    asked = {sums_id(state.build, piece): piece for piece in kept.missing(pieces)}
     if asked:
         with mongo.reading() as database:
             rows = _by_ids(database, asked)
@@ -268,14 +329,29 @@ def read_ids(state: PostingsState, numbers: Collection[int]) -> list[ObjectId]:
     return found
 
 
-def read_telling_attributes(state: PostingsState, category: str) -> tuple[TellingAttribute, ...]:
-    """Return the attributes that matter in a category, the best first."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is worth narrowing to in a category.
+
+    Attributes:
+        attributes: those that matter there, the best first.
+        brands: the most frequent ones.
+    """
+
+    attributes: tuple[TellingAttribute, ...] = ()
+    brands: tuple[str, ...] = ()
+
+
+def read_offer(state: PostingsState, category: str) -> Offer:
+    """Return what is worth narrowing to in a category."""
     place = facets_id(state.build, category)
-    kept: dict[Any, tuple[TellingAttribute, ...]] = _telling.get([place])
+    kept: dict[Any, Offer] = _offers.get([place])
     if place in kept:
         return kept[place]
     with mongo.reading() as database:
-        row = database[POSTINGS].find_one({"_id": place}) or {"attributes": ()}
-    found = tuple(TellingAttribute(name, tuple(values)) for name, values in row["attributes"])
-    _telling.put([(place, found, sum(len(text) + 60 for attribute in found for text in attribute.values))])
+        row = database[POSTINGS].find_one({"_id": place}) or {"attributes": (), "brands": ()}
+    attributes = tuple(TellingAttribute(name, tuple(values)) for name, values in row["attributes"])
+    found = Offer(attributes, tuple(row["brands"]))
+    texts = [*found.brands, *(text for attribute in attributes for text in attribute.values)]
+    _offers.put([(place, found, sum(len(text) + 60 for text in texts))])
     return found
