@@ -31,7 +31,7 @@ def main(asked: int, queries: int) -> None:
     from recommender.features import product_features
     from recommender.services import similar_products
     from recommender.vectors import transform_lines
-    from speedscale.garbage import leave_what_is_loaded
+    from speedscale.memory import keep_freed_memory, leave_what_is_loaded
 
     active = repository.get_active()
     if active is None:
@@ -49,6 +49,7 @@ def main(asked: int, queries: int) -> None:
     warm_up, *rows = random.Random(11).sample(range(len(ids)), asked + 1)
     similar_products(product_id=ids[warm_up])
     search.kneighbors(matrix[warm_up], 21)
+    keep_freed_memory()
     leave_what_is_loaded()  # As in a web worker.
     ours, theirs = [], []
     a_turn = asked // _TURNS

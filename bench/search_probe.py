@@ -38,7 +38,7 @@ def main() -> None:
     from bench.search_log import make_log
     from catalog import mongo
     from catalog.vocabulary.store import lexicon
-    from speedscale.garbage import leave_what_is_loaded
+    from speedscale.memory import keep_freed_memory, leave_what_is_loaded
 
     count, seed = int(sys.argv[1]), int(sys.argv[2])
     database = mongo.command_database()
@@ -48,6 +48,7 @@ def main() -> None:
     lexicon.forget()
     for query in make_log(database, count=_OTHERS, seed=seed + 1):
         _search(query)
+    keep_freed_memory()
     leave_what_is_loaded()  # As in a web worker.
     measured = []
     for query in log:

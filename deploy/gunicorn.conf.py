@@ -13,8 +13,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from speedscale.env import EnvError
-from speedscale.garbage import leave_what_is_loaded
 from speedscale.leftovers import claimed_directory
+from speedscale.memory import keep_freed_memory, leave_what_is_loaded
 
 try:
     from speedscale import settings
@@ -57,6 +57,7 @@ control_socket_disable = True
 def post_worker_init(worker: Any) -> None:
     """Make ready for requests."""
     del worker
+    keep_freed_memory()
     leave_what_is_loaded()
 
 

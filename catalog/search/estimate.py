@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from pyroaring import BitMap
@@ -24,8 +24,8 @@ class Told:
     """
 
     about: Mapping[str, Mapping[int, float]]
-    kinds: Collection[int]
-    in_stock: Collection[int]
+    kinds: Set[int]
+    in_stock: Set[int]
     popularity: tuple[int, ...]
 
 

@@ -98,5 +98,8 @@ def tier_of(character: str) -> int:
     return max(ord(character) - _FIRST, 0) // _TIER
 
 
-AMOUNTS = tuple(SATURATED[CHARACTERS[first + _TIER // 2]] for first in range(0, len(CHARACTERS), _TIER))
+AMOUNTS = tuple(
+    sum(SATURATED[character] for character in CHARACTERS[first : first + _TIER]) / _TIER
+    for first in range(0, len(CHARACTERS), _TIER)
+)
 """What a word counts that a product is about, by tier: see :data:`SATURATED`."""

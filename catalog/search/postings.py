@@ -172,6 +172,8 @@ def _common(lists: list[BitMap]) -> BitMap:
 def evaluate_phases(phases: Sequence[Wanted], lists: Mapping[str, BitMap]) -> list[BitMap]:
     """Return the products of each phase, of which each takes in what those before it do."""
     everything = evaluate(phases[-1], lists)
+    if not everything:
+        return [everything] * len(phases)
     return [*(evaluate(phase, lists, among=everything) for phase in phases[:-1]), everything]
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
-from operator import add, itemgetter
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from catalog.search.estimate import MARKS, Told
@@ -149,25 +149,25 @@ class Ranking:
         """
         fame = _fame_by_mark(told.popularity)
         last = len(fame)
-        scores = [
-            fame[min(bisect_right(MARKS, number), last) - 1] - (0.0 if number in told.in_stock else OUT_OF_STOCK)
-            for number in numbers
-        ]
+        scores = {number: fame[min(bisect_right(MARKS, number), last) - 1] - OUT_OF_STOCK for number in numbers}
+        for number in told.in_stock:
+            scores[number] += OUT_OF_STOCK
         for place, options in enumerate(self._options):
-            best: list[float] = []
+            points: dict[int, float] = {}
             for _, weight, terms in options:
-                amounts = [[of.get(number, 0.0) for number in numbers] for of in map(told.about.__getitem__, terms)]
-                least = amounts[0] if len(amounts) == 1 else map(min, *amounts)
-                points = [weight * amount for amount in least]
-                best = list(map(max, best, points)) if best else points
+                held = [told.about.get(term, {}) for term in terms]
+                amounts = held[0] if len(held) == 1 else _least(held)
+                if points:
+                    for number, amount in amounts.items():
+                        points[number] = max(points.get(number, 0.0), weight * amount)
+                else:
+                    points = {number: weight * amount for number, amount in amounts.items()}
+            for number, gained in points.items():
+                scores[number] += gained
             if place == self._head:
-                is_one = HEAD * self._wants[place].rarity
-                best = [
-                    points + is_one if points and number in told.kinds else points
-                    for points, number in zip(best, numbers, strict=True)
-                ]
-            scores = list(map(add, scores, best))
-        return [number for _, number in _sorted(zip(scores, numbers, strict=True))]
+                for number in points.keys() & told.kinds:
+                    scores[number] += HEAD * self._wants[place].rarity
+        return sorted(numbers, key=scores.__getitem__, reverse=True)  # Those of equal score stay in their order.
 
     def _likeness(self, candidate: Candidate) -> float:
         return self._like.of(candidate.words, candidate.impacts)
@@ -278,6 +278,16 @@ def _field_of(candidate: Candidate, slot: int, term: str) -> Field:
 
 def _of_stock(candidate: Candidate) -> float:
     return 0.0 if candidate.stock > 0 else -OUT_OF_STOCK
+
+
+def _least(amounts: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """Return the least amount of each number that is in all of ``amounts``."""
+    first, *others = amounts
+    return {
+        number: min(amount, *[of[number] for of in others])
+        for number, amount in first.items()
+        if all(number in of for of in others)
+    }
 
 
 @lru_cache(maxsize=4)

@@ -188,6 +188,9 @@ def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None,
     while end is not None and len(shown) < request.limit:
         if len(windows) >= _WINDOWS and (shown or perf_counter() > deadline):
             break
+        if (end[0].phase, end[0].key) != (place.phase, place.key):
+            # What has to be known of results, to tell which come first, differs from block to block.
+            all_results = _numbered(choice, end[0])
         place, offset = end
         window = _window(choice, all_results, place, meaning=choice.meaning, labelled=labelled and not windows)
         with span("rank"):

@@ -52,6 +52,8 @@ _LARGE_BLOCK = 2 * BLOCK
 """If there are no more than these, they are all put in groups: which phase each is of need not be known then."""
 _LARGE_GROUP = 200
 """So many are read together where most of them will turn out not to match."""
+_LOOKED_AT = 4
+"""For each of a few results that are wanted, so many are looked at."""
 _TRIES = 2
 _IN_STOCK = term_key(IN_STOCK_TERM)
 logger = logging.getLogger(__name__)
@@ -179,8 +181,9 @@ class Numbered:
         return Window((*changed, *found), end, complete=is_complete)
 
     def best(self, meaning: Interpretation, limit: int) -> list[int]:
-        """Return the numbers of the first results, the best first by what the lists tell of them."""
+        """Return the numbers of so many results, the best by what the lists tell of the most popular ones."""
         block, _ = self._block(Place())
+        block = block[: _LOOKED_AT * limit]
         return (self._best_first(meaning, block) if len(block) > limit else block)[:limit]
 
     def find(
@@ -349,4 +352,4 @@ class _Gathering:
         after = self._start.key if is_numbered else -1
         # What follows in the same phase but in later pieces comes before the next phase.
         end = sum(map(size_of_piece, range(FIRST_PIECES)))
-        return phase < len(sets) and sets[phase].range_cardinality(after + 1, end) > BLOCK
+        return phase < len(sets) and after < end and sets[phase].range_cardinality(after + 1, end) > BLOCK

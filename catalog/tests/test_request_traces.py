@@ -13,6 +13,7 @@ from django.test import Client
 from cachelayer.telemetry import recent_samples, recorder
 from catalog.commands import NotExplainable, command_of, text_of
 from catalog.explaining import explain, route
+from catalog.search.plan import GROUP
 from catalog.tests.factories import draft, store
 
 
@@ -79,7 +80,7 @@ def test_a_search_among_many_candidates_can_be_explained_and_tells_its_routing(
     recorder.flush()
     [sample] = recent_samples(1)[0]
     reads = [step for step in sample.steps if step.detail == "find products"]
-    [candidates] = [step for step in reads if step.documents > 100]
+    [candidates] = [step for step in reads if step.documents >= GROUP]
     assert "the shards that hold these ids" in route(candidates.command)
     plan = explain(candidates.command)
     assert plan.index

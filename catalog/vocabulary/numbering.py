@@ -11,10 +11,10 @@ from __future__ import annotations
 import secrets
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from typing import Any, TypeAlias
+from itertools import islice
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import orjson
 from bson import Binary, ObjectId, encode
@@ -51,6 +51,9 @@ _LONG = 200
 _IN_BUCKET = 400
 """About so many numbers are kept in a document of short lists."""
 _INSERTS, _INSERT_BYTES = 1_000, 8 * 2**20
+_UNCOMPRESSED = 5_000_000
+"""After so many numbers, 4 bytes each, sets are compressed that hold more than ``_SMALL`` uncompressed ones."""
+_SMALL = 64
 _BUILDS = {LISTS: 1, FORMER_LISTS: 1}
 _SHOWN = 5_000
 _READ = dict.fromkeys(
@@ -58,7 +61,8 @@ _READ = dict.fromkeys(
 )
 _MOST_VALUES = 2_000
 """So many different values are counted for a category; further ones are too many to be offered."""
-_Packable: TypeAlias = "array[int] | dict[int, array[int]]"
+_Numbers: TypeAlias = "BitMap | array[int]"
+_Packable: TypeAlias = "_Numbers | dict[int, _Numbers]"
 """The numbers of a list, or those of each tier."""
 _Groups: TypeAlias = "defaultdict[str, dict[str, _Packable]]"
 """Lists with the impacts of their products, together where they are asked for together."""
@@ -114,6 +118,7 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
     total = max(database[PRODUCTS].estimated_document_count(), 1)
     progress.begin("Lists of products", total, shows_rate=True)
     cursor = database[PRODUCTS].find({"terms": ANY_TERM}, _READ).hint("terms_popularity")
+    marks = frozenset(MARKS)
     documents = iter(cursor.sort([("order.popularity", -1)]).batch_size(2_000))
     buckets: list[int] = []
     popularity: list[int] = []
@@ -121,20 +126,14 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
     done = 0
     while True:
         piece = len(buckets)
-        lists: defaultdict[str, array[int]] = defaultdict(_numbers)
-        tiers: defaultdict[str, dict[int, array[int]]] = defaultdict(dict)
+        lists, tiers = _Sets[str](), _Sets[tuple[str, int]]()
         identifiers: list[ObjectId] = []
         for number, document in enumerate(islice(documents, size_of_piece(piece)), start=done):
             identifiers.append(document["_id"])
-            for key in keys_of(document):
-                lists[key].append(number)
-            for key, tier in impacts_of(document):
-                of = tiers[key]
-                if tier not in of:
-                    of[tier] = _numbers()
-                of[tier].append(number)
+            lists.add(keys_of(document), number)
+            tiers.add(impacts_of(document), number)
             by_category[tuple(document["category_path"])].add(document)
-            if number in MARKS:
+            if number in marks:
                 popularity.append(document["order"]["popularity"] >> TIE_BITS)
             if number % _SHOWN == 0:
                 progress.update(number)
@@ -142,9 +141,13 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
             break
         _insert(fresh, _block_documents(build, done // BLOCK, identifiers))
         groups: _Groups = defaultdict(dict)
-        packable: Iterator[tuple[str, _Packable]] = chain(lists.items(), tiers.items())
-        for key, held in packable:
+        for key, held in lists.taken():
             groups[group_of(key, piece)][key] = held
+        by_word: defaultdict[str, dict[int, _Numbers]] = defaultdict(dict)
+        for (key, tier), held in tiers.taken():
+            by_word[key][tier] = held
+        for key, of in by_word.items():
+            groups[group_of(key, piece)][key] = of
         short = sum(size for size in map(_size, groups.values()) if size < _LONG)
         buckets.append(short // _IN_BUCKET + 1)
         _insert(fresh, _list_documents(build, piece, groups, buckets[-1]))
@@ -155,6 +158,45 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
     _insert(fresh, _facet_documents(build, by_category))
     progress.end()
     return {"build": build, "products": done, "buckets": buckets, "popularity": popularity}
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+class _Sets(Generic[K]):
+    """Sets of numbers by key. Large ones are compressed now and then; small ones take less room number by number."""
+
+    def __init__(self) -> None:
+        self._compressed: dict[K, BitMap] = {}
+        self._added: defaultdict[K, array[int]] = defaultdict(_numbers)
+        self._size = 0
+
+    def add(self, keys: Iterable[K], number: int) -> None:
+        """Put a number, larger than all before, into sets."""
+        for key in keys:
+            self._added[key].append(number)
+            self._size += 1
+        if self._size > _UNCOMPRESSED:
+            for large in [key for key, numbers in self._added.items() if len(numbers) > _SMALL]:
+                self._compressed[large] = self._whole(large)
+            self._size = 0
+
+    def taken(self) -> Iterator[tuple[K, _Numbers]]:
+        """Yield the sets by key, and forget them."""
+        for key in [key for key in self._added if key in self._compressed]:
+            self._compressed[key] = self._whole(key)
+        for held in (self._added, self._compressed):
+            while held:
+                yield held.popitem()
+
+    def _whole(self, key: K) -> BitMap:
+        fresh = BitMap(self._added.pop(key))
+        known = self._compressed.pop(key, None)
+        return fresh if known is None else known | fresh
+
+
+def _numbers() -> array[int]:
+    return array("I")
 
 
 @dataclass(slots=True)
@@ -185,10 +227,6 @@ def _facet_documents(build: str, by_category: Mapping[tuple[str, ...], _Category
         yield {"_id": facets_id(build, category_key(path)), "attributes": stored, "brands": brands}
 
 
-def _numbers() -> array[int]:
-    return array("I")
-
-
 def _block_documents(build: str, first: int, identifiers: list[ObjectId]) -> Iterator[dict[str, Any]]:
     for start in range(0, len(identifiers), BLOCK):
         packed = b"".join(identifier.binary for identifier in identifiers[start : start + BLOCK])
@@ -217,13 +255,13 @@ def _list_documents(build: str, piece: int, groups: _Groups, buckets: int) -> It
 def _packed(held: _Packable) -> Any:
     if isinstance(held, dict):
         return [[tier, _packed(numbers)] for tier, numbers in held.items()]
-    compressed = BitMap(held)
-    compressed.run_optimize()
-    return Binary(compressed.serialize())
+    numbers = held if isinstance(held, BitMap) else BitMap(held)
+    numbers.run_optimize()
+    return Binary(numbers.serialize())
 
 
 def _plain(held: _Packable) -> list[Any]:
-    return [[tier, numbers.tolist()] for tier, numbers in held.items()] if isinstance(held, dict) else held.tolist()
+    return [[tier, list(numbers)] for tier, numbers in held.items()] if isinstance(held, dict) else list(held)
 
 
 def _insert(collection: Any, documents: Iterator[dict[str, Any]]) -> None:

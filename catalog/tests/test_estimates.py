@@ -1,0 +1,237 @@
+"""Candidates are put in order by what their lists tell, before any of them is read."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from pyroaring import BitMap
+
+from cachelayer.trace import tracing
+from catalog.candidates import Place
+from catalog.errors import CatalogUnavailable
+from catalog.indexes import PRODUCTS
+from catalog.search.estimate import MARKS, Told, about_term
+from catalog.search.impacts import AMOUNTS, CHARACTERS, SATURATED, tier_of
+from catalog.search.index_keys import TIE_BITS
+from catalog.search.interpretation import interpret
+from catalog.search.lexicon import NoLexicon
+from catalog.search.meaning import shortened
+from catalog.search.plan import Narrowing
+from catalog.search.postings import FIRST_PIECES, LARGER, piece_of, size_of_piece
+from catalog.search.ranking import ADJACENT, Ranking
+from catalog.search.request import SearchRequest
+from catalog.services import finding, numbered
+from catalog.services.editing import change_product
+from catalog.services.finding import _choice, _numbered, find_page
+from catalog.tests import numbered_catalogue
+from catalog.tests.kept import kept_catalogue
+from catalog.tests.numbered_catalogue import fill
+from catalog.vocabulary.postings import PostingsState, facets_id, read_ids, read_offer
+from catalog.vocabulary.store import lexicon
+
+small_pieces = numbered_catalogue.small_pieces
+catalogue = kept_catalogue(fill)
+STEP = max(abs(SATURATED[character] - AMOUNTS[tier_of(character)]) for character in CHARACTERS)
+"""By so much the amount of a tier may differ from that of a product in it."""
+
+
+def state() -> PostingsState:
+    found = lexicon.state().postings
+    assert found is not None
+    return found
+
+
+def test_a_tier_stands_for_amounts_close_to_its_own() -> None:
+    assert STEP < 0.05
+    assert [tier_of(character) for character in CHARACTERS] == sorted(map(tier_of, CHARACTERS))
+    assert tier_of(CHARACTERS[-1]) == len(AMOUNTS) - 1
+    assert list(AMOUNTS) == sorted(AMOUNTS)
+
+
+def test_pieces_follow_each_other_and_the_later_ones_are_larger() -> None:
+    ends, end = [], 0
+    for piece in range(6):
+        end += size_of_piece(piece)
+        ends.append(end)
+    assert ends[:FIRST_PIECES] == [64, 128]
+    assert size_of_piece(FIRST_PIECES) == LARGER * 64
+    for piece, end in enumerate(ends):
+        assert (piece_of(end - 1), piece_of(end)) == (piece, piece + 1)
+        assert piece_of(end - size_of_piece(piece)) == piece
+
+
+def test_popularity_is_known_at_marks_that_lie_close_where_it_falls_steeply(catalogue: Any) -> None:
+    ordered = [
+        row["order"]["popularity"] >> TIE_BITS
+        for row in catalogue[PRODUCTS].find({"active": True}, {"order": 1}).sort("order.popularity", -1)
+    ]
+    known = [mark for mark in MARKS if mark < len(ordered)]
+    assert known[:6] == [0, 1, 2, 3, 4, 5]
+    assert list(state().popularity) == [ordered[mark] for mark in known]
+
+
+@pytest.mark.parametrize(
+    "query", ["red mouse", "red", "laptop mouse", "wireless mouse logitech", "keyb", "black notebook"]
+)
+def test_an_estimate_differs_from_the_score_by_less_than_side_by_side_and_the_width_of_tiers(
+    catalogue: Any, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered, "GROUP", 1)
+    told: list[Told] = []
+    estimated = Ranking.estimated
+
+    def noted(self: Ranking, numbers: list[int], of: Told) -> list[int]:
+        told.append(of)
+        return estimated(self, numbers, of)
+
+    monkeypatch.setattr(Ranking, "estimated", noted)
+    meaning = interpret(query, lexicon)[0]
+    results = _numbered(_choice(meaning, 0, Narrowing()))
+    assert results is not None
+    numbers, _ = results._block(Place())
+    order = results._best_first(meaning, numbers)
+    assert sorted(order) == sorted(numbers)
+    ids = dict(zip(read_ids(results.state, numbers), numbers, strict=True))
+    ranking = Ranking(meaning)
+    score = {
+        ids[key]: ranking.plain_score(candidate)
+        for candidate in results.find(list(ids), meaning)
+        for key in ids
+        if str(key) == candidate.id
+    }
+    assert score.keys() == set(numbers)
+    rarities = [want.rarity for want in meaning.wants]
+    # Between two marks popularity falls; at most by half of what it adds at all.
+    slack = ADJACENT * sum(rarities) + STEP * sum(rarities) + 0.25
+    best = -1e9
+    for number in reversed(order):
+        assert score[number] > best - slack
+        best = max(best, score[number])
+    assert told[-1].in_stock == {
+        ids[row["_id"]]
+        for row in catalogue[PRODUCTS].find({"_id": {"$in": list(ids)}, "stock": {"$gt": 0}}, {"_id": 1})
+    }
+
+
+def test_products_of_equal_score_stay_in_their_static_order() -> None:
+    ranking = Ranking(interpret("red", NoLexicon())[0])
+    told = Told({"red": dict.fromkeys((1, 2, 3), 1.0)}, set(), {1, 2, 3}, (5,))
+    assert ranking.estimated([3, 1, 2], told) == [3, 1, 2]
+    told = replace(told, in_stock={1})
+    assert ranking.estimated([3, 1, 2], told) == [1, 3, 2]
+    told = replace(told, about={"red": {2: 2.9}})
+    assert ranking.estimated([3, 1, 2], told)[0] == 2
+
+
+def test_what_a_term_has_no_products_for_counts_nothing() -> None:
+    assert about_term(BitMap([1, 2]), []) == {}
+    assert about_term(BitMap([1, 2, 3]), [(0.5, BitMap([2, 9])), (1.5, BitMap([3]))]) == {2: 0.5, 3: 1.5}
+
+
+@pytest.mark.parametrize("limit", [7, 20, 50])
+@pytest.mark.parametrize(("group", "block"), [(15, 45), (30, 60), (200, 400)])
+def test_pages_of_any_size_show_every_result_once_over_groups_and_blocks(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, limit: int, group: int, block: int
+) -> None:
+    monkeypatch.setattr(numbered, "GROUP", group)
+    monkeypatch.setattr(numbered, "BLOCK", block)
+    monkeypatch.setattr(finding, "_WINDOWS", 9)
+    request = SearchRequest(query="mouse", limit=limit)
+    shown: list[str] = []
+    sizes = []
+    while True:
+        page = find_page(request, with_facets=False)
+        shown += [result.product.id for result in page.results]
+        sizes.append(len(page.results))
+        if page.next_page is None:
+            break
+        request = replace(request, after=page.next_page)
+    assert set(sizes[:-1]) == {limit}, "each page but the last is full"
+    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find({"words": "mous"}, {"_id": 1})}
+    assert len(shown) == len(set(shown))
+    assert set(shown) == true
+
+
+def test_a_page_size_that_changes_in_between_shows_no_result_twice(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered, "GROUP", 15)
+    chance = random.Random(7)
+    request = SearchRequest(query="mouse", limit=4)
+    shown: list[str] = []
+    while True:
+        page = find_page(request, with_facets=False)
+        shown += [result.product.id for result in page.results]
+        if page.next_page is None:
+            break
+        request = replace(request, after=page.next_page, limit=chance.randint(1, 20))
+    assert len(shown) == len(set(shown)) == catalogue[PRODUCTS].count_documents({"words": "mous"})
+
+
+def test_a_page_is_filled_though_much_of_what_the_lists_tell_of_no_longer_matches(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered, "GROUP", 10)
+    request = SearchRequest(query="mouse", limit=10)
+    first = {result.product.id for result in find_page(request).results}
+    # Other programs have changed them, and nobody has told yet.
+    changed = [
+        row["_id"] for row in catalogue[PRODUCTS].find({"words": "mous"}, {"_id": 1}) if str(row["_id"]) in first
+    ]
+    catalogue[PRODUCTS].update_many({"_id": {"$in": changed}}, {"$pull": {"words": "mous", "terms": "mous"}})
+    page = find_page(request)
+    assert len(page.results) == 10
+    assert not first & {result.product.id for result in page.results}
+
+
+def test_nothing_within_the_time_is_not_told_as_nothing(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbered, "GROUP", 5)
+    catalogue[PRODUCTS].update_many({"words": "mous"}, {"$pull": {"words": "mous", "terms": "mous"}})
+    # All groups are looked at, and there is nothing.
+    assert find_page(SearchRequest(query="mouse")).results == ()
+    monkeypatch.setattr("catalog.candidates.deadline", lambda: 0.0)
+    with pytest.raises(CatalogUnavailable):
+        find_page(SearchRequest(query="mouse"))
+
+
+def test_products_with_some_of_the_words_are_read_together(catalogue: Any) -> None:
+    change = catalogue[PRODUCTS].find_one({"words": {"$all": ["red", "keyboard"]}})
+    change_product(product_id=str(change["_id"]), expected_version=1, changes={"name": "Red keyboard unicorn"})
+    request = SearchRequest(query="unicorn red keyboard logitech")
+    find_page(request)
+    with tracing() as trace:
+        page = find_page(request, with_facets=False)
+    assert len(page.results) == 20
+    assert sum(result.has_all for result in page.results) <= 1
+    assert len({result.product.id for result in page.results}) == 20
+    related = next(result.product.id for result in page.results if not result.has_all)
+    fewer = [
+        {term for want in meaning.wants for term in want.terms}
+        for meaning in shortened(interpret(request.query, lexicon)[0])
+    ]
+    having = next(words for words in fewer if catalogue[PRODUCTS].count_documents({"words": {"$all": list(words)}}) > 1)
+    assert having <= set(catalogue[PRODUCTS].find_one({"_id": ObjectId(related)})["words"]), (
+        "the fewest are left out first"
+    )
+    assert sum(span.detail == f"find {PRODUCTS}" for span in trace.spans) <= 3
+
+
+def test_a_category_offers_its_most_frequent_brands(catalogue: Any) -> None:
+    offer = read_offer(state(), "gaming/mice")
+    counted = list(
+        catalogue[PRODUCTS].aggregate(
+            [
+                {"$match": {"category_path": ["Gaming", "Mice"]}},
+                {"$group": {"_id": "$brand", "count": {"$sum": 1}}},
+                {"$sort": {"count": -1, "_id": 1}},
+            ]
+        )
+    )
+    assert list(offer.brands) == [row["_id"] for row in counted]
+    assert [attribute.name for attribute in offer.attributes] == ["Size"]
+    assert facets_id("b", "gaming/mice") == "b/facets/gaming/mice"
+    assert read_offer(state(), "nowhere").brands == ()
