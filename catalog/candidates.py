@@ -26,7 +26,7 @@ FEW = 1_000
 PRICE_INDEX = "terms_price"
 _RANKED = ("words", "spans", "impacts", "brand", "product_type", "category", "stock", "order.popularity")
 """What ranking needs of a product."""
-_LABELS = ("brand", "category_path", "price", "rating")
+_LABELS = ("brand", "category_path", "price", "rating", "attributes")
 """What facets count of a product, besides its stock."""
 _WHOLE = {"terms": 0, "analyzer": 0}
 _NOT_SHOWN = dict.fromkeys(("terms", "words", "spans", "impacts", "order", "analyzer"), 0)
@@ -90,21 +90,27 @@ class Window:
 
 
 def find_window(
-    phases: Sequence[Phase], *, terms: Sequence[str], start: Place, size: int, labelled: bool = True
+    phases: Sequence[Phase],
+    *,
+    terms: Sequence[str],
+    start: Place,
+    size: int,
+    deadline: float,
+    labelled: bool = True,
 ) -> Window:
     """Return the next ``size`` candidates from ``start`` on.
 
     Args:
         terms: whose places in each product ranking wants to know.
+        deadline: the moment until which it may take.
         labelled: whether facets are wanted, and so the labels of each candidate.
     """
     found: list[Candidate] = []
-    until = deadline()
     try:
         for number in range(start.phase, len(phases)):
             place = start if number == start.phase else Place(phase=number)
             limit = size + 1 - len(found)
-            rows = _find(phases[number], terms=terms, place=place, limit=limit, deadline=until, labelled=labelled)
+            rows = _find(phases[number], terms=terms, place=place, limit=limit, deadline=deadline, labelled=labelled)
             found += rows
             if len(found) > size:
                 return Window(tuple(found[:size]), _end_of(rows[:-1], begin=place), complete=True)
@@ -161,7 +167,7 @@ def _candidate(
 ) -> Candidate:
     words = document.get("words", ())
     places = dict(zip(words, range(len(words)), strict=True))
-    # By place, and in one go: two hundred of them are made for a search.
+    # By place, and in one go: dozens of them are made for a search.
     return Candidate(
         str(document["_id"]),
         document["order"]["popularity"],
@@ -185,7 +191,7 @@ def _row(document: Mapping[str, Any]) -> FacetRow:
         document["price"],
         document["rating"],
         document["stock"],
-        document.get("attributes"),
+        document.get("attributes", {}),
     )
 
 
@@ -295,24 +301,3 @@ def sample_for_facets(matched: Phase) -> tuple[list[FacetRow], bool]:
         return [], False
     rows = list(map(_row, documents[:FACET_SAMPLE]))
     return rows, len(documents) <= FACET_SAMPLE and not matched.cut
-
-
-def attribute_values(matched: Phase, names: Sequence[str]) -> tuple[dict[str, list[Any]], bool]:
-    """Return the values that the first results have of some attributes, and whether all were read in time."""
-    found: dict[str, list[Any]] = {name: [] for name in names}
-    try:
-        with mongo.searching() as database:
-            cursor = (
-                database[PRODUCTS]
-                .find(matched.filter, {"_id": 0, **{f"attributes.{name}": 1 for name in names}})
-                .hint(matched.hint)
-                .limit(FACET_SAMPLE)
-                .batch_size(FACET_SAMPLE)
-                .max_time_ms(_share(_FACET_SHARE))
-            )
-            for row in cursor:
-                for name, value in row.get("attributes", {}).items():
-                    found[name].append(value)
-    except mongo.OutOfTime:
-        return found, False
-    return found, True

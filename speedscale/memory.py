@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import gc
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of ``mallopt(3)``."""
-_KEPT_BYTES = 32 * 2**20
+_KEPT_BYTES = 16 * 2**20
 
 
 def leave_what_is_loaded() -> None:
@@ -21,16 +21,19 @@ def leave_what_is_loaded() -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Keep the C library from giving back what a request has freed, up to 32 MiB, only to ask for it again in the next.
+    """Keep the C library from giving back what a request has freed, up to 16 MiB, only to ask for it again in the next.
 
     A search in millions of products receives some megabytes of lists, and to have their pages mapped anew each time
-    takes about a tenth of its time. Other C libraries than glibc have no such setting.
+    takes about a tenth of its time. Threads share one arena, or each would keep as much. Other C libraries than glibc
+    have no such settings.
 
     Returns:
         Whether it could be told.
     """
     try:
-        told = ctypes.CDLL(None).mallopt
+        tell = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(told(_M_MMAP_THRESHOLD, _KEPT_BYTES)) and bool(told(_M_TRIM_THRESHOLD, _KEPT_BYTES))
+    settings = ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _KEPT_BYTES), (_M_TRIM_THRESHOLD, _KEPT_BYTES))
+    told = [tell(*setting) for setting in settings]
+    return all(told)

@@ -18,6 +18,7 @@ _MAX_SEEN = 50
 _PLACE_LIMITS = (9, 10_000, 9, 99, 99)
 NUMBERED = 5
 """Phases from this one on are walked through by the numbers of products, and ``key`` is such a number."""
+_LAST_NUMBER = 2**31
 _ID = re.compile(r"^[0-9a-f]{24}$")
 
 
@@ -75,6 +76,7 @@ def decode_cursor(text: str, *, sort: str) -> Cursor:
             and len(place) == len(_PLACE_LIMITS)
             and all(_is_number(number, limit) for number, limit in zip(place, _PLACE_LIMITS, strict=True))
             and (seen or place[1] or place[4] or place[0] >= NUMBERED)
+            and (place[0] < NUMBERED or _is_number(key, _LAST_NUMBER))
         ):
             if stored_sort != sort:
                 raise InvalidParameter("after", "This page belongs to another sort order; start again without it.")

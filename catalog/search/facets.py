@@ -19,19 +19,14 @@ STARS = (4, 3, 2, 1)
 
 
 class FacetRow(NamedTuple):
-    """What a result adds to the facets. A tuple, for hundreds are made in a search.
-
-    Attributes:
-        price: in minor units.
-        attributes: ``None`` where they are not at hand.
-    """
+    """What a result adds to the facets; ``price`` is in minor units. A tuple, for hundreds are made in a search."""
 
     brand: str
     category_path: tuple[str, ...]
     price: int
     rating: float
     stock: int
-    attributes: Mapping[str, Value] | None = None
+    attributes: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)

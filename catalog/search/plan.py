@@ -34,8 +34,6 @@ TOTAL_CAP = MAX_TOTAL
 """Results are counted up to this many; beyond it a page says "10,000+"."""
 WINDOW = 200
 """So many candidates of a walk are ranked at a time."""
-GROUP = 30
-"""So many candidates are read and ranked at a time where lists tell which ones."""
 _WALKED = 30
 """So many products are looked at about as quickly as the lists of a few words are read."""
 ATTRIBUTES = "attributes."
@@ -222,14 +220,9 @@ def is_short(everything: Phase, meaning: Interpretation) -> bool:
     return meaning.measured and everything.most is not None and everything.most <= WINDOW
 
 
-def is_best_walked(everything: Phase, meaning: Interpretation, narrowing: Narrowing) -> bool:
-    """Tell whether walking to all results is quicker than to find out their numbers.
-
-    A walk for one word looks at hardly anything but results. With more to be met, most of what it looks at may be none.
-    """
-    looked_at = everything.most if meaning.measured else None
-    is_one = len(meaning.wants) == 1 and narrowing == Narrowing()
-    return looked_at is not None and looked_at <= (GROUP if is_one else _WALKED)
+def is_best_walked(everything: Phase, meaning: Interpretation) -> bool:
+    """Tell whether walking to all results is quicker than to find out their numbers."""
+    return meaning.measured and everything.most is not None and everything.most <= _WALKED
 
 
 def after_place(phase: Phase, *, key: int, seen: Sequence[str]) -> dict[str, Any]:

@@ -24,10 +24,10 @@ from catalog.search.plan import ATTRIBUTES, Narrowing
 from catalog.search.price_bands import ENDLESS, band_keys, inner_limits, keys_between, outer_limits
 
 PIECE = 2**18
-"""So many products are numbered in each of the first pieces; a search that finds enough in the first one reads no
-other."""
+"""So many products are numbered in each of the first pieces."""
 FIRST_PIECES = 2
-"""The values of many results are counted over the products of these, which are the most popular."""
+"""A search that finds enough in these, which have the most popular products, reads no others; the values of many
+results are counted over them."""
 LARGER = 4
 """So many times as many products are in each of the other pieces: whoever reads them reads all, so few are better."""
 STARS = (1, 2, 3, 4, 5)
@@ -95,9 +95,17 @@ def piece_of(number: int) -> int:
     return number // PIECE if beyond < 0 else FIRST_PIECES + beyond // (LARGER * PIECE)
 
 
-def size_of_piece(piece: int) -> int:
-    """Return how many products are numbered in a piece, if it is full."""
-    return PIECE if piece < FIRST_PIECES else LARGER * PIECE
+def bounds_of_piece(piece: int) -> tuple[int, int]:
+    """Return the first number of a piece, and the first one behind it."""
+    if piece < FIRST_PIECES:
+        return piece * PIECE, (piece + 1) * PIECE
+    first = FIRST_PIECES * PIECE + (piece - FIRST_PIECES) * LARGER * PIECE
+    return first, first + LARGER * PIECE
+
+
+def end_of_first_pieces() -> int:
+    """Return the first number behind the first pieces."""
+    return bounds_of_piece(FIRST_PIECES - 1)[1]
 
 
 def keys_of(document: Mapping[str, Any]) -> Iterator[str]:
@@ -159,7 +167,8 @@ def evaluate(wanted: Wanted, lists: Mapping[str, BitMap], *, among: BitMap | Non
     found = among
     for clause in clauses:
         options = [_common(option if found is None else [found, *option]) for option in clause]
-        found = options[0] if len(options) == 1 else BitMap.union(*options)
+        # Without options, as a range of prices without a whole band has none, nothing meets it.
+        found = options[0] if len(options) == 1 else BitMap.union(_NOTHING, *options)
         if not found:
             break
     return found if found is not None else _NOTHING
@@ -170,7 +179,7 @@ def _common(lists: list[BitMap]) -> BitMap:
 
 
 def evaluate_phases(phases: Sequence[Wanted], lists: Mapping[str, BitMap]) -> list[BitMap]:
-    """Return the products of each phase, of which each takes in what those before it do."""
+    """Return the products of each phase; the last one takes in what all others do."""
     everything = evaluate(phases[-1], lists)
     if not everything:
         return [everything] * len(phases)

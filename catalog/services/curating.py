@@ -201,6 +201,7 @@ class _FirstPage:
                 document["price"],
                 document["rating"],
                 document["stock"],
+                document["attributes"],
             )
             for document in documents
         ]

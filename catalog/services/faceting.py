@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from catalog import candidates
 from catalog.search.attributes import TellingAttribute, text_of_value
@@ -30,16 +29,16 @@ from catalog.search.facets import (
     offered_prices,
 )
 from catalog.search.index_keys import IN_STOCK_TERM, brand_term, category_term
-from catalog.search.plan import GROUP, Phase
+from catalog.search.plan import Phase
 from catalog.search.postings import attribute_key, rating_key, term_key
 from catalog.search.price_bands import ROUND, round_key
 from catalog.search.request import SearchRequest
-from catalog.services.numbered import Numbered
+from catalog.services.numbered import GROUP, Numbered
 from catalog.vocabulary.postings import Offer, read_offer
 from catalog.vocabulary.store import lexicon
 
 _FEW = 200
-"""So many results are read to be counted, rather than that only the most popular ones are counted."""
+"""So many results are read to be counted: that tells all values that they have."""
 
 
 class Source:
@@ -48,8 +47,8 @@ class Source:
     Args:
         phase: matches them all.
         numbered: the same by number, to count them by.
-        rows: all of them, or the first ones, where these are at hand.
-        whole: whether ``rows`` are all.
+        rows: all of them, where these are at hand.
+        first: gives the first ones, where they are counted by number.
     """
 
     def __init__(
@@ -58,12 +57,12 @@ class Source:
         numbered: Numbered | None = None,
         *,
         rows: Sequence[FacetRow] | None = None,
-        whole: bool = False,
+        first: Callable[[], Sequence[FacetRow]] | None = None,
     ) -> None:
         self.numbered = numbered
-        self.has_all_attributes = True
-        self.phase = phase
-        self._at_hand = None if rows is None else (rows, whole)
+        self._phase = phase
+        self._at_hand = rows
+        self._first = first
 
     @property
     def rows(self) -> Sequence[FacetRow]:
@@ -73,15 +72,17 @@ class Source:
     @property
     def exact(self) -> bool:
         """Whether all results are counted as they are now."""
-        return self.numbered.counts_all if self.numbered is not None else self._read[1] and self.has_all_attributes
+        return self.numbered.counts_all if self.numbered is not None else self._read[1]
 
     @cached_property
     def _read(self) -> tuple[Sequence[FacetRow], bool]:
         if self._at_hand is not None:
-            return self._at_hand
+            return self._at_hand, True
+        if self._first is not None:
+            return self._first(), False
         if self.numbered is not None:
             return candidates.sample_for_facets(self.numbered.first(GROUP))
-        return candidates.sample_for_facets(self.phase)
+        return candidates.sample_for_facets(self._phase)
 
 
 Asked = tuple[tuple[FacetValue, ...], Callable[[str], list[str]]]
@@ -102,8 +103,8 @@ def source_of(phase: Phase, results: Numbered | None) -> Source:
 
 
 def tells_counts(results: Numbered) -> bool:
-    """Tell whether results are counted by the lists: where these count all of them, or they are too many to be read."""
-    return results.size > GROUP if results.counts_all else results.is_countable and results.size > _FEW
+    """Tell whether results are counted by the lists, because they are too many to be read."""
+    return results.is_countable and results.size > _FEW
 
 
 def facets_of(request: SearchRequest, matched: Matched, *, shown: Source) -> Facets:
@@ -209,34 +210,16 @@ def _in_stock(source: Source) -> Asked:
 
 
 def _offered(attributes: Sequence[tuple[TellingAttribute, Source]]) -> list[Asked]:
-    """Return the values of attributes; where rows are counted one by one, a source is read once for all of them."""
-    by_source: dict[int, tuple[Source, list[str]]] = {}
+    """Return the values of attributes, counted where the rows of their source are."""
+    found: list[Asked] = []
     for attribute, source in attributes:
+        counts: Counter[str | None] = Counter()
         if source.numbered is None:
-            by_source.setdefault(id(source), (source, []))[1].append(attribute.name)
-    counts: dict[tuple[int, str], Counter[str | None]] = {}
-    for number, (source, names) in by_source.items():
-        found, source.has_all_attributes = _attribute_values(source, names)
-        counts |= {(number, name): Counter(map(text_of_value, values)) for name, values in found.items()}
-    nothing: Counter[str | None] = Counter()
-    return [
-        (
-            tuple(
-                FacetValue(text, text, counts.get((id(source), attribute.name), nothing)[text])
-                for text in attribute.values
-            ),
-            _keys_of_attribute(attribute.name),
-        )
-        for attribute, source in attributes
-    ]
-
-
-def _attribute_values(source: Source, names: Sequence[str]) -> tuple[Mapping[str, list[Any]], bool]:
-    """Return the values of attributes, from the rows where these have them, and whether all could be read in time."""
-    held = [row.attributes for row in source.rows if row.attributes is not None]
-    if len(held) < len(source.rows):
-        return candidates.attribute_values(source.phase, names)
-    return {name: [of[name] for of in held if name in of] for name in names}, True
+            held = (row.attributes.get(attribute.name) for row in source.rows)
+            counts = Counter(text_of_value(value) for value in held if value is not None)
+        values = tuple(FacetValue(text, text, counts[text]) for text in attribute.values)
+        found.append((values, _keys_of_attribute(attribute.name)))
+    return found
 
 
 def _keys_of_attribute(name: str) -> Callable[[str], list[str]]:

@@ -13,7 +13,7 @@ from cachelayer.trace import span
 from catalog import candidates, mongo
 from catalog.candidates import Place, Window
 from catalog.documents import to_product
-from catalog.errors import CatalogUnavailable
+from catalog.errors import CatalogUnavailable, InvalidParameter
 from catalog.search.cursor import NUMBERED, Cursor
 from catalog.search.facets import FacetRow, Facets
 from catalog.search.interpretation import interpret
@@ -21,7 +21,6 @@ from catalog.search.meaning import Interpretation, shortened, without_least_tell
 from catalog.search.plan import (
     WINDOW,
     Narrowing,
-    among,
     is_best_walked,
     is_short,
     narrowing_of,
@@ -127,7 +126,7 @@ def _choice(meaning: Interpretation, number: int, narrowing: Narrowing) -> Choic
         everything=everything,
         frequencies=frequencies,
         narrowing=narrowing,
-        is_walked=is_best_walked(everything, meaning, narrowing),
+        is_walked=is_best_walked(everything, meaning),
     )
 
 
@@ -147,15 +146,26 @@ def _numbered(choice: Choice, start: Place | None = None, *, enough: int | None 
 
 
 def _window(
-    choice: Choice, all_results: Numbered | None, start: Place, *, meaning: Interpretation, labelled: bool
+    choice: Choice,
+    all_results: Numbered | None,
+    start: Place,
+    *,
+    meaning: Interpretation,
+    deadline: float,
+    labelled: bool = False,
 ) -> Window:
     """Return the candidates of a place, to be ranked for ``meaning``."""
-    if all_results is not None and (start == Place() or start.group or start.phase >= NUMBERED):
-        return all_results.window(start, meaning, labelled=labelled)
+    is_numbered = start.group > 0 or start.phase >= NUMBERED
+    if all_results is not None and (is_numbered or start == Place()):
+        return all_results.window(start, meaning, deadline=deadline, labelled=labelled)
+    if is_numbered:
+        raise InvalidParameter("after", "What is sold here has changed meanwhile; start again without it.")
     phases = plan_phases(choice.meaning, choice.narrowing, choice.frequencies)
     if start.phase >= len(phases):
         return Window((), None, complete=True)
-    return candidates.find_window(phases, terms=terms_of(meaning), start=start, size=WINDOW, labelled=labelled)
+    return candidates.find_window(
+        phases, terms=terms_of(meaning), start=start, size=WINDOW, deadline=deadline, labelled=labelled
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +196,23 @@ def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None,
     end: tuple[Place, int] | None = place, offset
     deadline = candidates.deadline()
     while end is not None and len(shown) < request.limit:
-        if len(windows) >= _WINDOWS and (shown or perf_counter() > deadline):
+        is_late = bool(windows) and perf_counter() > deadline
+        if is_late or (shown and len(windows) >= _WINDOWS):
             break
         if (end[0].phase, end[0].key) != (place.phase, place.key):
             # What has to be known of results, to tell which come first, differs from block to block.
             all_results = _numbered(choice, end[0])
         place, offset = end
-        window = _window(choice, all_results, place, meaning=choice.meaning, labelled=labelled and not windows)
+        window = _window(
+            choice,
+            all_results,
+            place,
+            meaning=choice.meaning,
+            deadline=deadline,
+            labelled=labelled and not windows,
+        )
+        if windows and not window.complete and not window.candidates:
+            break  # The next page begins with it.
         with span("rank"):
             ranking, ranked = rank(choice.meaning, window.candidates)
         windows.append((window, ranking))
@@ -254,13 +274,14 @@ def _related(request: SearchRequest, choice: Choice, shown: _Shown) -> list[tupl
     left_out: dict[str, int] = {}
     numbers: dict[int, int] = {}
     last: Numbered | None = None
+    deadline = candidates.deadline()
     for words, meaning in enumerate(shortened(choice.meaning)):
         if len(left_out) + len(numbers) >= most:
             break
         fewer = _choice(meaning, choice.number, choice.narrowing)
         results = _numbered(fewer, enough=most)
         if results is None:
-            window = _window(fewer, None, Place(), meaning=choice.meaning, labelled=False)
+            window = _window(fewer, None, Place(), meaning=choice.meaning, deadline=deadline)
             fresh = [candidate for candidate in window.candidates if candidate.id not in left_out]
             found += fresh
             left_out |= {candidate.id: words for candidate in fresh}
@@ -274,7 +295,8 @@ def _related(request: SearchRequest, choice: Choice, shown: _Shown) -> list[tupl
         left_out = {str(each): words for each, words in zip(ids, numbers.values(), strict=True)} | left_out
         known = {*seen, *(candidate.id for candidate in found)}
         with suppress(mongo.OutOfTime):
-            found += last.find([ObjectId(each) for each in left_out if each not in known], choice.meaning)
+            wanted = [ObjectId(each) for each in left_out if each not in known]
+            found += last.find(wanted, choice.meaning, deadline=deadline)
     fresh = [candidate for candidate in found if candidate.id not in seen]
     ranked = sorted(shown.ranking.ranked(fresh), key=lambda candidate: left_out[candidate.id])
     return [(candidate, shown.ranking) for candidate in ranked[:missing]]
@@ -317,13 +339,17 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
         wider = _choice(choice.meaning, choice.number, narrowing_of(wanted))
         return source_of(wider.everything, _numbered(wider))
 
-    rows = _rows(window)
+    def first() -> Sequence[FacetRow]:
+        """Return the rows of the first candidates, whatever the page, so that all pages offer the same values."""
+        if request.after is None:
+            return _rows(window)
+        whole, deadline = _numbered(choice), candidates.deadline()
+        return _rows(_window(choice, whole, Place(), meaning=choice.meaning, deadline=deadline, labelled=True))
+
     if window.end is None and window.complete and request.after is None:
-        phase = among(choice.everything, [ObjectId(candidate.id) for candidate in window.candidates])
-        shown = Source(phase, rows=rows, whole=True)
-    elif request.after is None and all_results is not None and tells_counts(all_results):
-        # The candidates at hand are the first results.
-        shown = Source(choice.everything, all_results, rows=rows)
+        shown = Source(choice.everything, rows=_rows(window))
+    elif all_results is not None and tells_counts(all_results):
+        shown = Source(choice.everything, all_results, first=first)
     else:
         shown = source_of(choice.everything, all_results)
     return facets_of(request, matched, shown=shown)

@@ -18,16 +18,17 @@ from catalog.search.cursor import NUMBERED
 from catalog.search.estimate import Told, about_term
 from catalog.search.index_keys import IN_STOCK_TERM, kind_term
 from catalog.search.meaning import Interpretation
-from catalog.search.plan import GROUP, TOTAL_CAP, Narrowing, Phase, among
+from catalog.search.plan import TOTAL_CAP, Narrowing, Phase, among
 from catalog.search.postings import (
     FIRST_PIECES,
     Wanted,
     apart,
+    bounds_of_piece,
+    end_of_first_pieces,
     evaluate,
     evaluate_phases,
     impacts_key,
     piece_of,
-    size_of_piece,
     strong_words,
     sure_of_price,
     term_key,
@@ -46,7 +47,9 @@ from catalog.vocabulary.postings import (
 from catalog.vocabulary.recent import Recent, find_recent
 from catalog.vocabulary.store import lexicon
 
-BLOCK = 480
+GROUP = 40
+"""So many candidates are read and ranked at a time: two pages."""
+BLOCK = 12 * GROUP
 """So many candidates are put in groups, the best first, by what the lists tell of them."""
 _LARGE_BLOCK = 2 * BLOCK
 """If there are no more than these, they are all put in groups: which phase each is of need not be known then."""
@@ -149,16 +152,19 @@ class Numbered:
         after = start.key if start.phase >= NUMBERED else -1
         most = _LARGE_BLOCK if self.size <= _LARGE_BLOCK else BLOCK
         numbers: list[int] = []
+        end = Place()
         while phase < len(self.sets):
             wanted = most - len(numbers)
             taken = list(islice(self.sets[phase].iter_equal_or_larger(after + 1), wanted + 1))
             numbers += taken[:wanted]
+            if wanted and taken:
+                end = Place(NUMBERED + phase, taken[:wanted][-1])
             if len(taken) > wanted:
-                return numbers, Place(NUMBERED + phase, taken[wanted - 1] if wanted else after)
+                return numbers, end
             phase, after = phase + 1, -1
         return numbers, None
 
-    def window(self, start: Place, meaning: Interpretation, *, labelled: bool = True) -> Window:
+    def window(self, start: Place, meaning: Interpretation, *, deadline: float, labelled: bool = True) -> Window:
         """Return the candidates of a place; see :func:`catalog.candidates.find_window`.
 
         A block of them is put in order by what the lists tell, and the group of the place is read.
@@ -170,15 +176,17 @@ class Numbered:
         numbers = numbers[begin : begin + size]
         if begin + size < len(block):
             end = replace(start, group=start.group + 1)
+        found: list[Candidate] = []
         try:
-            # Where the numbered lists have changed products as well, they are left out there.
-            changed = self.find(self.recent.ids, meaning, labelled=labelled) if start == Place() else []
+            if start == Place():
+                # Where the numbered lists have them as well, they are left out there.
+                found += self.find(self.recent.ids, meaning, deadline=deadline, labelled=labelled)
             wanted = set(read_ids(self.state, numbers)).difference(self.recent.ids)
-            found = self.find(wanted, meaning, labelled=labelled)
+            found += self.find(wanted, meaning, deadline=deadline, labelled=labelled)
         except mongo.OutOfTime:
-            return Window((), None, complete=False)
+            return Window(tuple(found), None, complete=False)
         is_complete = self.recent.complete or (start != Place() and end is not None)
-        return Window((*changed, *found), end, complete=is_complete)
+        return Window(tuple(found), end, complete=is_complete)
 
     def best(self, meaning: Interpretation, limit: int) -> list[int]:
         """Return the numbers of so many results, the best by what the lists tell of the most popular ones."""
@@ -187,21 +195,22 @@ class Numbered:
         return (self._best_first(meaning, block) if len(block) > limit else block)[:limit]
 
     def find(
-        self, identifiers: Collection[ObjectId], meaning: Interpretation, *, labelled: bool = False
+        self, identifiers: Collection[ObjectId], meaning: Interpretation, *, deadline: float, labelled: bool = False
     ) -> list[Candidate]:
         """Read the results among some products.
 
         Raises:
-            mongo.OutOfTime: it takes longer than a search may.
+            mongo.OutOfTime: it takes until after ``deadline``.
         """
         if not identifiers:
             return []
         wanted = among(self.everything, identifiers)
-        return candidates.find_among(wanted, terms=terms_of(meaning), deadline=candidates.deadline(), labelled=labelled)
+        return candidates.find_among(wanted, terms=terms_of(meaning), deadline=deadline, labelled=labelled)
 
     def _best_first(self, meaning: Interpretation, numbers: list[int]) -> list[int]:
         wanted = BitMap(numbers)
-        pieces = range(piece_of(wanted.min()), piece_of(wanted.max()) + 1)
+        between = range(piece_of(wanted.min()), piece_of(wanted.max()) + 1)
+        pieces = [piece for piece in between if wanted.range_cardinality(*bounds_of_piece(piece))]
         kinds = [term_key(kind_term(term)) for term in meaning.wants[meaning.head].kinds] if meaning.head >= 0 else []
         terms = terms_of(meaning)
         lists = read_places(
@@ -229,6 +238,7 @@ def gather(
     start: Place | None = None,
     with_strong: bool = False,
     enough: int | None = None,
+    first: int = 0,
 ) -> Numbered | None:
     """Find all results of a search; ``None`` where the products are not numbered.
 
@@ -238,6 +248,7 @@ def gather(
         start: where the window begins that is wanted.
         with_strong: whether :meth:`Numbered.only_strong` is wanted.
         enough: so many results will do; by default a block of them, and their number up to the largest that is told.
+        first: of so many it has to be known which come first, if these are more than a block.
     """
     phases = wanted_phases(meaning, narrowing)
     beside = [impacts_key(term) for term in terms_of(meaning)] if meaning is not None and not with_strong else []
@@ -247,7 +258,7 @@ def gather(
         state = lexicon.state().postings
         if state is None:
             return None
-        search = _Gathering(state, phases, strong, prices, start or Place())
+        search = _Gathering(state, phases, strong, prices, start or Place(), first=max(first, BLOCK))
         try:
             with span("intersect"):
                 search.read(beside, enough=enough, at_once=enough is None and _is_little(meaning, everything, state))
@@ -275,7 +286,7 @@ def gather(
 def _is_little(meaning: Interpretation | None, everything: Phase, state: PostingsState) -> bool:
     """Tell whether the first pieces may not give enough, if words occur independently of each other."""
     products = max(state.products, 1)
-    expected = float(min(products, sum(map(size_of_piece, range(FIRST_PIECES)))))
+    expected = float(min(products, end_of_first_pieces()))
     if meaning is not None:
         expected *= prod(want.frequency / products for want in meaning.wants)
     if everything.most is not None:
@@ -290,17 +301,25 @@ class _Gathering:
     where the first pieces do not fill the block.
 
     Attributes:
-        found: what each phase takes in. Each takes in what those before it do.
+        found: what each phase takes in; the last takes in what all others do.
         complete: whether that is all of it.
     """
 
     def __init__(
-        self, state: PostingsState, phases: Sequence[Wanted], strong: Wanted, prices: Wanted, start: Place
+        self,
+        state: PostingsState,
+        phases: Sequence[Wanted],
+        strong: Wanted,
+        prices: Wanted,
+        start: Place,
+        *,
+        first: int,
     ) -> None:
         self._state = state
         self._phases = phases
         self._strong = strong
         self._start = start
+        self._first = first
         self._of_all = phases[-1].needed() | strong.needed() | prices.needed()
         self._others = {key for phase in phases for key in phase.needed()} - self._of_all
         self._lists: Pieces = {}
@@ -351,5 +370,5 @@ class _Gathering:
         phase = self._start.phase - NUMBERED if is_numbered else 0
         after = self._start.key if is_numbered else -1
         # What follows in the same phase but in later pieces comes before the next phase.
-        end = sum(map(size_of_piece, range(FIRST_PIECES)))
-        return phase < len(sets) and after < end and sets[phase].range_cardinality(after + 1, end) > BLOCK
+        end = end_of_first_pieces()
+        return phase < len(sets) and after < end and sets[phase].range_cardinality(after + 1, end) > self._first

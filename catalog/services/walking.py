@@ -107,7 +107,8 @@ def _results(
     meaning, frequencies = choice.meaning, choice.frequencies
     everything = plan_everything(meaning, narrowing, frequencies)
     is_rare = is_short(plan_everything(meaning, Narrowing(), frequencies), meaning)
-    numbered = gather(meaning, narrowing, everything, with_strong=True) if meaning.measured and not is_rare else None
+    is_numbered = meaning.measured and not is_rare
+    numbered = gather(meaning, narrowing, everything, with_strong=True, first=candidates.FEW) if is_numbered else None
     if strong_only is None:
         strong_only = not is_rare and _are_many_strong(request, choice, numbered)
     if not strong_only:

@@ -23,7 +23,6 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every search one of many results, over several pieces."""
     monkeypatch.setattr("catalog.search.plan.WINDOW", 0)
     monkeypatch.setattr("catalog.search.plan._WALKED", 0)
-    monkeypatch.setattr("catalog.search.plan.GROUP", 0)
     monkeypatch.setattr("catalog.services.finding.WINDOW", 40)
     monkeypatch.setattr("catalog.services.numbered.GROUP", 40)
     monkeypatch.setattr("catalog.services.numbered.BLOCK", 80)

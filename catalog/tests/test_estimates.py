@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from bson import ObjectId
 from pyroaring import BitMap
 
 from cachelayer.trace import tracing
+from catalog import candidates, mongo
 from catalog.candidates import Place
-from catalog.errors import CatalogUnavailable
+from catalog.errors import CatalogUnavailable, InvalidParameter
 from catalog.indexes import PRODUCTS
+from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.estimate import MARKS, Told, about_term
 from catalog.search.impacts import AMOUNTS, CHARACTERS, SATURATED, tier_of
 from catalog.search.index_keys import TIE_BITS
@@ -21,17 +25,20 @@ from catalog.search.interpretation import interpret
 from catalog.search.lexicon import NoLexicon
 from catalog.search.meaning import shortened
 from catalog.search.plan import Narrowing
-from catalog.search.postings import FIRST_PIECES, LARGER, piece_of, size_of_piece
+from catalog.search.postings import FIRST_PIECES, LARGER, bounds_of_piece, piece_of
 from catalog.search.ranking import ADJACENT, Ranking
-from catalog.search.request import SearchRequest
+from catalog.search.request import SearchRequest, Sort
 from catalog.services import finding, numbered
 from catalog.services.editing import change_product
 from catalog.services.finding import _choice, _numbered, find_page
 from catalog.tests import numbered_catalogue
+from catalog.tests.factories import draft, store
 from catalog.tests.kept import kept_catalogue
 from catalog.tests.numbered_catalogue import fill
+from catalog.vocabulary import numbering
+from catalog.vocabulary.building import build_vocabulary
 from catalog.vocabulary.postings import PostingsState, facets_id, read_ids, read_offer
-from catalog.vocabulary.store import lexicon
+from catalog.vocabulary.store import STATE, lexicon
 
 small_pieces = numbered_catalogue.small_pieces
 catalogue = kept_catalogue(fill)
@@ -53,15 +60,11 @@ def test_a_tier_stands_for_amounts_close_to_its_own() -> None:
 
 
 def test_pieces_follow_each_other_and_the_later_ones_are_larger() -> None:
-    ends, end = [], 0
-    for piece in range(6):
-        end += size_of_piece(piece)
-        ends.append(end)
-    assert ends[:FIRST_PIECES] == [64, 128]
-    assert size_of_piece(FIRST_PIECES) == LARGER * 64
-    for piece, end in enumerate(ends):
-        assert (piece_of(end - 1), piece_of(end)) == (piece, piece + 1)
-        assert piece_of(end - size_of_piece(piece)) == piece
+    bounds = [bounds_of_piece(piece) for piece in range(6)]
+    assert bounds[: FIRST_PIECES + 1] == [(0, 64), (64, 128), (128, 128 + LARGER * 64)]
+    assert [first for first, _ in bounds[1:]] == [end for _, end in bounds[:-1]]
+    for piece, (first, end) in enumerate(bounds):
+        assert (piece_of(first), piece_of(end - 1)) == (piece, piece)
 
 
 def test_popularity_is_known_at_marks_that_lie_close_where_it_falls_steeply(catalogue: Any) -> None:
@@ -99,7 +102,7 @@ def test_an_estimate_differs_from_the_score_by_less_than_side_by_side_and_the_wi
     ranking = Ranking(meaning)
     score = {
         ids[key]: ranking.plain_score(candidate)
-        for candidate in results.find(list(ids), meaning)
+        for candidate in results.find(list(ids), meaning, deadline=candidates.deadline())
         for key in ids
         if str(key) == candidate.id
     }
@@ -149,7 +152,7 @@ def test_pages_of_any_size_show_every_result_once_over_groups_and_blocks(
         sizes.append(len(page.results))
         if page.next_page is None:
             break
-        request = replace(request, after=page.next_page)
+        request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
     assert set(sizes[:-1]) == {limit}, "each page but the last is full"
     true = {str(row["_id"]) for row in catalogue[PRODUCTS].find({"words": "mous"}, {"_id": 1})}
     assert len(shown) == len(set(shown))
@@ -170,6 +173,159 @@ def test_a_page_size_that_changes_in_between_shows_no_result_twice(
             break
         request = replace(request, after=page.next_page, limit=chance.randint(1, 20))
     assert len(shown) == len(set(shown)) == catalogue[PRODUCTS].count_documents({"words": "mous"})
+
+
+@pytest.mark.parametrize("large", [0, 70, 1_000])
+@pytest.mark.parametrize("query", ["red mouse", "mouse", "laptop mouse"])
+def test_pages_go_on_where_a_block_ends_with_a_phase(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, large: int
+) -> None:
+    meaning = interpret(query, lexicon)[0]
+    results = _numbered(_choice(meaning, 0, Narrowing()))
+    assert results is not None
+    first = next(len(numbers) for numbers in results.sets if numbers)
+    monkeypatch.setattr(numbered, "BLOCK", first)
+    monkeypatch.setattr(numbered, "GROUP", 10)
+    monkeypatch.setattr(numbered, "_LARGE_BLOCK", large)
+    request, shown = SearchRequest(query=query, limit=5), list[str]()
+    while True:
+        page = find_page(request, with_facets=False)
+        shown += [result.product.id for result in page.results if result.has_all]
+        if page.next_page is None:
+            break
+        request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
+    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find(results.everything.filter, {"_id": 1})}
+    assert len(shown) == len(set(shown))
+    assert set(shown) == true
+
+
+@pytest.mark.parametrize("place", [{"phase": 5, "group": 3}, {"group": 2}, {"phase": 7, "offset": 3}])
+def test_a_place_among_numbered_products_means_nothing_without_lists(catalogue: Any, place: dict[str, int]) -> None:
+    cursor = Cursor("relevance", 20, (), 100, "gte", **place)
+    assert decode_cursor(cursor.encoded(), sort="relevance") == cursor
+    request = SearchRequest(query="mouse", after=cursor)
+    assert find_page(request) is not None
+    catalogue[STATE].delete_many({})
+    lexicon.forget()
+    with pytest.raises(InvalidParameter, match="start again"):
+        find_page(request)
+
+
+@pytest.mark.parametrize("key", [2**31 + 1, 2**32, 2**63 - 1])
+def test_a_number_that_no_product_has_is_refused(key: int) -> None:
+    raw = orjson.dumps(["relevance", key, [], 100, "gte", [5, 0, 0, 0, 0]])
+    with pytest.raises(InvalidParameter):
+        decode_cursor(base64.urlsafe_b64encode(raw).rstrip(b"=").decode(), sort="relevance")
+
+
+def test_a_page_that_runs_out_of_time_in_its_second_group_goes_on_there(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered, "GROUP", 12)
+    request = SearchRequest(query="mouse")
+    whole = [result.product.id for result in find_page(request, with_facets=False).results]
+    find_among, asked = candidates.find_among, list[int]()
+
+    def late_at_last(*given: Any, **named: Any) -> Any:
+        asked.append(1)
+        if len(asked) > 1:
+            raise mongo.OutOfTime("late")
+        return find_among(*given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(candidates, "find_among", late_at_last)
+        page = find_page(request, with_facets=False)
+    assert [result.product.id for result in page.results] == whole[:12]
+    assert page.next_page is not None
+    rest = find_page(replace(request, after=page.next_page), with_facets=False)
+    assert [result.product.id for result in rest.results][:8] == whole[12:]
+
+
+def test_all_groups_of_a_page_share_one_deadline(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbered, "GROUP", 6)
+    find_among, until = candidates.find_among, set[float]()
+
+    def noted(*given: Any, deadline: float, **named: Any) -> Any:
+        until.add(deadline)
+        return find_among(*given, deadline=deadline, **named)
+
+    monkeypatch.setattr(candidates, "find_among", noted)
+    assert len(find_page(SearchRequest(query="mouse"), with_facets=False).results) == 20
+    assert len(until) == 1
+
+
+@pytest.mark.parametrize("query", ["red", "mouse", ""])
+@pytest.mark.parametrize(("low", "high"), [(501, 502), (1234, 1234), (9_950, 9_999), (499, 499), (1250, 1250)])
+@pytest.mark.parametrize("sort", [Sort.RELEVANCE, Sort.PRICE_ASC])
+def test_a_range_of_prices_without_a_whole_band_is_searched(
+    catalogue: Any, query: str, low: int, high: int, sort: Sort
+) -> None:
+    request = SearchRequest(query=query, min_price=low, max_price=high, in_stock=True, sort=sort, limit=100)
+    page = find_page(request)
+    wanted: dict[str, Any] = {"price": {"$gte": low, "$lte": high}, "stock": {"$gt": 0}}
+    if query:
+        wanted["words"] = {"red": "red", "mouse": "mous"}[query]
+    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find(wanted, {"_id": 1})}
+    assert {result.product.id for result in page.results if result.has_all} == true
+
+
+def test_sets_that_are_compressed_in_between_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbering, "_UNCOMPRESSED", 50)
+    monkeypatch.setattr(numbering, "_SMALL", 4)
+    chance = random.Random(3)
+    sets = numbering._Sets[str]()
+    true: dict[str, set[int]] = {}
+    for number in range(500):
+        keys = [f"often {chance.randrange(4)}", *(f"rare {number // 7}" for _ in range(chance.randrange(2)))]
+        sets.add(keys, number)
+        for key in keys:
+            true.setdefault(key, set()).add(number)
+    assert {key: set(held) for key, held in sets.taken()} == true
+    assert list(sets.taken()) == []
+
+
+def test_facets_offer_the_same_values_on_all_pages(products_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.services.faceting._FEW", 50)
+    chance = random.Random(11)
+    store(
+        *(
+            draft(
+                f"SKU-{number}",
+                name=f"Mouse {number}",
+                brand=f"Brand {chance.randrange(60)}",
+                category_path=("Shop", f"Shelf {chance.randrange(40)}"),
+                popularity=number,
+                stock=chance.randrange(2),
+            )
+            for number in range(200)
+        )
+    )
+    build_vocabulary(products_db)
+    first = find_page(SearchRequest(query="mouse"))
+    assert first.facets is not None
+    second = find_page(SearchRequest(query="mouse", after=first.next_page))
+    assert second.facets == first.facets
+
+
+def test_facets_of_few_results_lack_no_value(products_db: Any) -> None:
+    store(
+        *(
+            draft(
+                f"SKU-{number}",
+                name="Mouse",
+                brand="Early" if number < 150 else "Late",
+                category_path=("Shop", "Early" if number < 150 else "Late"),
+                popularity=1_000 - number,
+            )
+            for number in range(190)
+        )
+    )
+    build_vocabulary(products_db)
+    facets = find_page(SearchRequest(query="mouse")).facets
+    assert facets is not None
+    assert facets.exact
+    assert {value.label: value.count for value in facets.brands} == {"Early": 150, "Late": 40}
+    assert {value.label: value.count for value in facets.categories} == {"Early": 150, "Late": 40}
 
 
 def test_a_page_is_filled_though_much_of_what_the_lists_tell_of_no_longer_matches(

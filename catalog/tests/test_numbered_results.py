@@ -282,8 +282,7 @@ def test_many_results_are_read_once_because_lists_and_category_tell_the_facets(
 @pytest.mark.parametrize(
     ("piece", "group", "reads"),
     [
-        (192, 30, 1),  # Lists count all.
-        (64, 30, 3),  # The candidates, all results for their facets, and once more for their attributes.
+        (64, 30, 2),  # The candidates, and all results for their facets.
         (64, 120, 1),  # All results are candidates.
     ],
 )
@@ -314,14 +313,14 @@ def test_all_spellings_of_a_word_are_looked_up_together(catalogue: Any) -> None:
     assert sum(span.detail == f"find {TERMS}" for span in trace.spans) == 4
 
 
-def test_attributes_that_were_not_counted_in_time_make_facets_inexact(
+def test_values_that_were_not_counted_in_time_make_facets_inexact(
     catalogue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = SearchRequest(query="red")
     found = find_page(request)
     assert found.facets is not None
     assert found.facets.exact
-    monkeypatch.setattr("catalog.candidates.attribute_values", lambda _, names: ({name: [] for name in names}, False))
+    monkeypatch.setattr("catalog.candidates.sample_for_facets", lambda _: ([], False))
     found = find_page(request)
     assert found.facets is not None
     assert not found.facets.exact
@@ -355,26 +354,14 @@ def test_a_short_walk_finds_what_more_changes_than_join_the_lists_have_left_out(
     }
 
 
-@pytest.mark.parametrize(
-    ("looked_at", "query", "filters", "is_walked"),
-    [
-        (60, "red", {}, True),
-        (61, "red", {}, False),
-        (30, "red mouse", {}, True),
-        (31, "red mouse", {}, False),
-        (31, "red", {"brand": "sony"}, False),
-        (None, "red", {}, False),
-    ],
-)
+@pytest.mark.parametrize(("looked_at", "is_walked"), [(30, True), (31, False), (None, False)])
 def test_a_walk_is_taken_where_it_looks_at_little(
-    monkeypatch: pytest.MonkeyPatch, looked_at: int | None, query: str, filters: dict[str, Any], is_walked: bool
+    monkeypatch: pytest.MonkeyPatch, looked_at: int | None, is_walked: bool
 ) -> None:
-    monkeypatch.setattr("catalog.search.plan.GROUP", 60)
     monkeypatch.setattr("catalog.search.plan._WALKED", 30)
-    meaning = replace(interpret(query, NoLexicon())[0], measured=True)
     everything = Phase(PhaseName.ANYWHERE, {}, "", looked_at)
-    narrowing = narrowing_of(SearchRequest(query=query, **filters))
-    assert is_best_walked(everything, meaning, narrowing) is is_walked
+    assert is_best_walked(everything, replace(interpret("red", NoLexicon())[0], measured=True)) is is_walked
+    assert not is_best_walked(everything, interpret("red", NoLexicon())[0])
 
 
 def test_that_nothing_has_changed_is_asked_once_until_something_does(

@@ -13,7 +13,7 @@ from django.test import Client
 from cachelayer.telemetry import recent_samples, recorder
 from catalog.commands import NotExplainable, command_of, text_of
 from catalog.explaining import explain, route
-from catalog.search.plan import GROUP
+from catalog.services.numbered import GROUP
 from catalog.tests.factories import draft, store
 
 

@@ -150,7 +150,7 @@ def test_prices_are_typed_in_the_shops_currency(
 
 def test_price_bands_are_round_in_the_shops_currency(settings: Settings) -> None:
     prices = (120, 900, 1500, 2200, 4800, 9900, 12_000)
-    rows = [FacetRow(brand="", category_path=(), price=price, rating=0.0, stock=1) for price in prices]
+    rows = [FacetRow(brand="", category_path=(), price=price, rating=0.0, stock=1, attributes={}) for price in prices]
     settings.CURRENCY = "JPY"
     yen = [band.key for band in count_prices(rows)]
     settings.CURRENCY = "EUR"

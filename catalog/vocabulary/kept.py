@@ -95,18 +95,18 @@ class KeptSums:
 
     def __init__(self, build: str = "") -> None:
         self.build = build
-        self._by_chunk: dict[int, array[int]] = {}
+        self._by_piece: dict[int, array[int]] = {}
 
     def missing(self, pieces: Iterable[int]) -> list[int]:
         """Return those of ``pieces`` whose checksums are not kept."""
-        return [piece for piece in pieces if piece not in self._by_chunk]
+        return [piece for piece in pieces if piece not in self._by_piece]
 
     def put(self, piece: int, ascending: array[int]) -> None:
         """Keep the checksums of a piece."""
-        self._by_chunk[piece] = ascending
+        self._by_piece[piece] = ascending
 
     def has(self, piece: int, checksum: int) -> bool:
         """Tell whether a group of a piece whose checksums are kept has a document of its own."""
-        ascending = self._by_chunk[piece]
+        ascending = self._by_piece[piece]
         place = bisect_left(ascending, checksum)
         return place < len(ascending) and ascending[place] == checksum

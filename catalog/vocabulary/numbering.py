@@ -28,7 +28,7 @@ from catalog.search.attributes import attribute_texts, telling_attributes
 from catalog.search.estimate import MARKS
 from catalog.search.facets import largest_brands
 from catalog.search.index_keys import ANY_TERM, TIE_BITS, category_key
-from catalog.search.postings import checksum_of, group_of, impacts_of, keys_of, size_of_piece
+from catalog.search.postings import bounds_of_piece, checksum_of, group_of, impacts_of, keys_of
 from catalog.vocabulary.kept import BLOCK
 from catalog.vocabulary.postings import (
     FORMER_LISTS,
@@ -128,7 +128,8 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
         piece = len(buckets)
         lists, tiers = _Sets[str](), _Sets[tuple[str, int]]()
         identifiers: list[ObjectId] = []
-        for number, document in enumerate(islice(documents, size_of_piece(piece)), start=done):
+        _, end = bounds_of_piece(piece)
+        for number, document in enumerate(islice(documents, end - done), start=done):
             identifiers.append(document["_id"])
             lists.add(keys_of(document), number)
             tiers.add(impacts_of(document), number)
@@ -146,14 +147,15 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
         by_word: defaultdict[str, dict[int, _Numbers]] = defaultdict(dict)
         for (key, tier), held in tiers.taken():
             by_word[key][tier] = held
-        for key, of in by_word.items():
+        while by_word:
+            key, of = by_word.popitem()
             groups[group_of(key, piece)][key] = of
         short = sum(size for size in map(_size, groups.values()) if size < _LONG)
         buckets.append(short // _IN_BUCKET + 1)
         _insert(fresh, _list_documents(build, piece, groups, buckets[-1]))
         done += len(identifiers)
         progress.update(done)
-        if len(identifiers) < size_of_piece(piece):
+        if done < end:
             break
     _insert(fresh, _facet_documents(build, by_category))
     progress.end()
@@ -238,7 +240,7 @@ def _size(held: Mapping[str, _Packable]) -> int:
 
 
 def _list_documents(build: str, piece: int, groups: _Groups, buckets: int) -> Iterator[dict[str, Any]]:
-    short: defaultdict[int, dict[str, list[Any]]] = defaultdict(dict)
+    short: defaultdict[int, dict[str, _Packable]] = defaultdict(dict)
     sums = {checksum_of(group) for group, held in groups.items() if _size(held) >= _LONG}
     yield {"_id": sums_id(build, piece), "sums": Binary(array("I", sorted(sums)).tobytes())}
     for group, held in groups.items():
@@ -247,9 +249,10 @@ def _list_documents(build: str, piece: int, groups: _Groups, buckets: int) -> It
         if checksum in sums:
             yield {"_id": group_id(build, piece, group), "long": [list(held), list(map(_packed, held.values()))]}
         else:
-            short[checksum % buckets].update((key, _plain(of)) for key, of in held.items())
+            short[checksum % buckets] |= held
     for bucket, together in short.items():
-        yield {"_id": bucket_id(build, piece, bucket), "short": Binary(orjson.dumps(together))}
+        plain = {key: _plain(of) for key, of in together.items()}
+        yield {"_id": bucket_id(build, piece, bucket), "short": Binary(orjson.dumps(plain))}
 
 
 def _packed(held: _Packable) -> Any:

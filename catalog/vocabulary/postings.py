@@ -1,9 +1,10 @@
 """The lists of products by term, as they are stored: read by key, a bounded number of small documents at a time.
 
-A document holds the lists of one word or filter within one piece of the numbered products, or, where these are short,
-those of many together; which of the two it is, another document of the piece tells, so that a search asks once for
-exactly what it needs. ``ids`` documents tell which products the numbers stand for. All keys begin with the name of the
-build, so a search that meets a change of builds finds nothing rather than something wrong, and asks anew.
+A document holds the lists of one word or filter within one piece of the numbered products (in the larger pieces one of
+them) or, where these are short, those of many together; which of the two it is, another document of the piece tells, so
+that a search asks once for exactly what it needs. ``ids`` documents tell which products the numbers stand for. All keys
+begin with the name of the build, so a search that meets a change of builds finds nothing rather than something wrong,
+and asks anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ from catalog.search.postings import FIRST_PIECES, IMPACTS, checksum_of, group_of
 from catalog.vocabulary.kept import BLOCK, ID_BYTES, KeptIds, KeptLists, KeptSums, Place
 
 POSTINGS = "search_postings"
-_TIER_BYTES = 150
+_TIER_BYTES = 300
 """About what a list takes besides its numbers."""
 _AFTER_SLASH = chr(ord("/") + 1)
 LISTS = "numbered"
@@ -245,22 +245,29 @@ def _unpacked(key: str, packed: Any) -> tuple[Held, int]:
     """Return what is kept under a key, with its size in bytes."""
     if not key.startswith(IMPACTS):
         return _unpacked_list(packed)
-    size = sum(len(of) if isinstance(of, bytes) else 4 * len(of) for _, of in packed)
-    return _Tiers(packed), size + _TIER_BYTES * len(packed)
+    tiers = [(tier, of if isinstance(of, bytes) else array("I", of)) for tier, of in packed]
+    size = sum(len(of) if isinstance(of, bytes) else 4 * len(of) for _, of in tiers)
+    return _Tiers(tiers), size + _TIER_BYTES * len(tiers)
 
 
 class _Tiers:
     """The products of a word by how much they are about it; unpacked once that is asked for, as it often is not."""
 
-    def __init__(self, packed: Sequence[tuple[int, bytes | Sequence[int]]]) -> None:
-        self._packed = packed
+    def __init__(self, packed: Sequence[tuple[int, bytes | array[int]]]) -> None:
+        # One attribute, so that threads that meet here see the one or the other.
+        self._held: tuple[Sequence[tuple[int, bytes | array[int]]], list[tuple[float, BitMap]] | None] = packed, None
 
-    @cached_property
+    @property
     def unpacked(self) -> list[tuple[float, BitMap]]:
-        return [(AMOUNTS[tier], _unpacked_list(of)[0]) for tier, of in self._packed]
+        """Amounts with the products that have them."""
+        packed, unpacked = self._held
+        if unpacked is None:
+            unpacked = [(AMOUNTS[tier], _unpacked_list(of)[0]) for tier, of in packed]
+            self._held = (), unpacked
+        return unpacked
 
 
-def _unpacked_list(packed: bytes | Sequence[int]) -> tuple[BitMap, int]:
+def _unpacked_list(packed: bytes | array[int] | Sequence[int]) -> tuple[BitMap, int]:
     if isinstance(packed, bytes):
         return BitMap.deserialize(packed), len(packed)
     return BitMap(packed), 4 * len(packed)

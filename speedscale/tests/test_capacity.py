@@ -44,10 +44,10 @@ def test_a_hundred_million_products_come_to_what_one_can_work_out_by_hand() -> N
     found = compute(Need(100_000_000, 5000, 0.8), Assumptions())
     assert found.data_bytes == 165.4e9
     assert found.index_bytes == 166.7e9
-    assert found.search_bytes == 38e9
-    assert found.disk_bytes == pytest.approx(49.9e9 + 44.4e9 + 166.7e9)
-    assert found.working_set_bytes == pytest.approx(16.54e9 + 83.35e9 + 19e9)
-    # 118.89 GB over 64 GiB x 0.5 x 0.8 = 27.49 GB a shard.
+    assert found.search_bytes == 31.1e9
+    assert found.disk_bytes == pytest.approx(49.9e9 + 43.5e9 + 166.7e9)
+    assert found.working_set_bytes == pytest.approx(16.54e9 + 83.35e9 + 15.55e9)
+    # 115.44 GB over 64 GiB x 0.5 x 0.8 = 27.49 GB a shard.
     assert (found.shards, found.shards_because) == (5, "working set")
     assert found.cold_rps == pytest.approx(1000)
     # 4000 / 1550 + 1000 / 150 = 9.25 cores' worth, at 60 %: 16 workers on 4 nodes of 4, and one more.

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from speedscale.memory import keep_freed_memory
+
 _FAULTS = """
 import resource, sys
 from speedscale.memory import keep_freed_memory
@@ -33,7 +35,5 @@ def test_what_a_request_has_freed_need_not_be_mapped_again_in_the_next() -> None
 
 
 def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from speedscale import memory
-
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
-    assert not memory.keep_freed_memory()
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    assert not keep_freed_memory()
