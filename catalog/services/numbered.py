@@ -49,9 +49,9 @@ from catalog.vocabulary.store import lexicon
 
 GROUP = 40
 """So many candidates are read and ranked at a time: two pages."""
-BLOCK = 12 * GROUP
+BLOCK = 8 * GROUP
 """So many candidates are put in groups, the best first, by what the lists tell of them."""
-_LARGE_BLOCK = 2 * BLOCK
+_LARGE_BLOCK = 6 * BLOCK
 """If there are no more than these, they are all put in groups: which phase each is of need not be known then."""
 _LARGE_GROUP = 200
 """So many are read together where most of them will turn out not to match."""
@@ -248,7 +248,7 @@ def gather(
         start: where the window begins that is wanted.
         with_strong: whether :meth:`Numbered.only_strong` is wanted.
         enough: so many results will do; by default a block of them, and their number up to the largest that is told.
-        first: of so many it has to be known which come first, if these are more than a block.
+        first: the first so many will be taken, phase by phase; by default a block of them will be ranked.
     """
     phases = wanted_phases(meaning, narrowing)
     beside = [impacts_key(term) for term in terms_of(meaning)] if meaning is not None and not with_strong else []
@@ -258,7 +258,7 @@ def gather(
         state = lexicon.state().postings
         if state is None:
             return None
-        search = _Gathering(state, phases, strong, prices, start or Place(), first=max(first, BLOCK))
+        search = _Gathering(state, phases, strong, prices, start or Place(), first=first)
         try:
             with span("intersect"):
                 search.read(beside, enough=enough, at_once=enough is None and _is_little(meaning, everything, state))
@@ -319,7 +319,8 @@ class _Gathering:
         self._phases = phases
         self._strong = strong
         self._start = start
-        self._first = first
+        self._block = max(first, BLOCK)
+        self._all_at_once = first or _LARGE_BLOCK
         self._of_all = phases[-1].needed() | strong.needed() | prices.needed()
         self._others = {key for phase in phases for key in phase.needed()} - self._of_all
         self._lists: Pieces = {}
@@ -348,7 +349,7 @@ class _Gathering:
                 self.complete = False
                 return
             self._read(product(later, self._of_all))
-        if len(self.found[-1]) <= _LARGE_BLOCK:
+        if len(self.found[-1]) <= self._all_at_once:
             self.found = self.found[-1:]
         elif later and self._others and not self._fills_block():
             self._read(product(later, self._others), beside=product(later, beside))
@@ -371,4 +372,4 @@ class _Gathering:
         after = self._start.key if is_numbered else -1
         # What follows in the same phase but in later pieces comes before the next phase.
         end = end_of_first_pieces()
-        return phase < len(sets) and after < end and sets[phase].range_cardinality(after + 1, end) > self._first
+        return phase < len(sets) and after < end and sets[phase].range_cardinality(after + 1, end) > self._block
