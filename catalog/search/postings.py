@@ -178,9 +178,12 @@ def _common(lists: list[BitMap]) -> BitMap:
     return lists[0] if len(lists) == 1 else reduce(and_, sorted(lists, key=len))
 
 
-def evaluate_phases(phases: Sequence[Wanted], lists: Mapping[str, BitMap]) -> list[BitMap]:
-    """Return the products of each phase; the last one takes in what all others do."""
-    everything = evaluate(phases[-1], lists)
+def evaluate_phases(phases: Sequence[Wanted], lists: Mapping[str, BitMap], everything: BitMap) -> list[BitMap]:
+    """Return the products of each phase.
+
+    Args:
+        everything: those of the last one, which takes in what all others do.
+    """
     if not everything:
         return [everything] * len(phases)
     return [*(evaluate(phase, lists, among=everything) for phase in phases[:-1]), everything]

@@ -265,12 +265,12 @@ def gather(
         except PostingsGone:
             lexicon.forget()
             continue
-        everyone = search.found[-1]
+        everyone, found = search.everything, search.found
         strong_anyway = search.evaluated(strong) if strong.clauses else BitMap()
         return Numbered(
             state,
             everything,
-            sets=tuple(apart(search.found)),
+            sets=tuple(apart(found)),
             complete=search.complete,
             sure=search.evaluated(prices, among=everyone) if prices.clauses else everyone,
             asked=Wanted((*phases[-1].clauses, *prices.clauses)),
@@ -301,7 +301,8 @@ class _Gathering:
     where the first pieces do not fill the block.
 
     Attributes:
-        found: what each phase takes in; the last takes in what all others do.
+        everything: what the last phase takes in, and so all of them.
+        found: what each phase takes in, where that matters, else everything.
         complete: whether that is all of it.
     """
 
@@ -324,8 +325,8 @@ class _Gathering:
         self._of_all = phases[-1].needed() | strong.needed() | prices.needed()
         self._others = {key for phase in phases for key in phase.needed()} - self._of_all
         self._lists: Pieces = {}
-        self._by_piece: dict[int, list[BitMap]] = {}
-        self.found: list[BitMap] = []
+        self._by_piece: dict[int, BitMap] = {}
+        self.everything = BitMap()
         self.complete = True
 
     def read(self, beside: Collection[str], *, enough: int | None, at_once: bool) -> None:
@@ -341,7 +342,7 @@ class _Gathering:
         places = [*product(first, self._of_all | self._others), *(product(later, self._of_all) if at_once else ())]
         self._read(places, beside=product(first, beside))
         if later and not at_once:
-            least = self.found[-1]
+            least = self.everything
             if self._strong.clauses:
                 least = self.evaluated(self._strong, among=least)
             is_enough = len(least) > TOTAL_CAP and self._fills_block() if enough is None else len(least) >= enough
@@ -349,10 +350,14 @@ class _Gathering:
                 self.complete = False
                 return
             self._read(product(later, self._of_all))
-        if len(self.found[-1]) <= self._all_at_once:
-            self.found = self.found[-1:]
-        elif later and self._others and not self._fills_block():
+        if later and self._others and len(self.everything) > self._all_at_once and not self._fills_block():
             self._read(product(later, self._others), beside=product(later, beside))
+
+    @property
+    def found(self) -> list[BitMap]:
+        if self.complete and len(self.everything) <= self._all_at_once:
+            return [self.everything]
+        return self._by_phase()
 
     def evaluated(self, wanted: Wanted, *, among: BitMap | None = None) -> BitMap:
         """Return the products of the pieces that were read that meet all clauses."""
@@ -361,12 +366,19 @@ class _Gathering:
     def _read(self, places: Iterable[tuple[int, str]], *, beside: Iterable[tuple[int, str]] = ()) -> None:
         for piece, lists in read_places(self._state, places, beside=beside).items():
             self._lists.setdefault(piece, {}).update(lists)
-            self._by_piece[piece] = evaluate_phases(self._phases, self._lists[piece])
-        self.found = [BitMap.union(*sets) for sets in zip(*self._by_piece.values(), strict=True)]
+            self._by_piece[piece] = evaluate(self._phases[-1], self._lists[piece])
+        self.everything = BitMap.union(*self._by_piece.values())
+
+    def _by_phase(self) -> list[BitMap]:
+        by_piece = [
+            evaluate_phases(self._phases, self._lists[piece], everything)
+            for piece, everything in self._by_piece.items()
+        ]
+        return [BitMap.union(*sets) for sets in zip(*by_piece, strict=True)]
 
     def _fills_block(self) -> bool:
         """Tell whether the first pieces have a block of products from a place on that are all of the same phase."""
-        sets = apart(self.found)
+        sets = apart(self._by_phase())
         is_numbered = self._start.phase >= NUMBERED
         phase = self._start.phase - NUMBERED if is_numbered else 0
         after = self._start.key if is_numbered else -1
