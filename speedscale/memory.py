@@ -24,8 +24,9 @@ def keep_freed_memory() -> bool:
     """Keep the C library from giving back what a request has freed, up to 16 MiB, only to ask for it again in the next.
 
     A search in millions of products receives some megabytes of lists, and to have their pages mapped anew each time
-    takes about a tenth of its time. Threads share one arena, or each would keep as much. Other C libraries than glibc
-    have no such settings.
+    takes about a tenth of its time. Threads share one arena, or each would keep as much: a process that had answered a
+    thousand searches at 300,000 products in eight threads took 90 MiB so, and 101 without all this. Other C libraries
+    than glibc have no such settings.
 
     Returns:
         Whether it could be told.
