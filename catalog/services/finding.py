@@ -176,7 +176,7 @@ class _Shown:
         first: the window that the page begins in.
         ranking: of that window.
         ranked: each candidate with the ranking of its own window.
-        complete: whether all windows were.
+        complete: whether all windows were, and none was left to the next page because time ran out.
     """
 
     first: Window
@@ -195,6 +195,7 @@ def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None,
     shown: list[tuple[Candidate, Ranking]] = []
     end: tuple[Place, int] | None = place, offset
     deadline = candidates.deadline()
+    is_late = False
     while end is not None and len(shown) < request.limit:
         is_late = bool(windows) and perf_counter() > deadline
         if is_late or (shown and len(windows) >= _WINDOWS):
@@ -211,7 +212,8 @@ def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None,
             deadline=deadline,
             labelled=labelled and not windows,
         )
-        if windows and not window.complete and not window.candidates:
+        is_late = bool(windows) and not window.complete and not window.candidates
+        if is_late:
             break  # The next page begins with it.
         with span("rank"):
             ranking, ranked = rank(choice.meaning, window.candidates)
@@ -220,7 +222,8 @@ def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None,
         shown += [(candidate, ranking) for candidate in ranked[offset:wanted]]
         following = (window.end, 0) if window.end is not None else None
         end = (place, wanted) if wanted < len(ranked) else following
-    return _Shown(*windows[0], shown, end, complete=all(window.complete for window, _ in windows))
+    complete = not is_late and all(window.complete for window, _ in windows)
+    return _Shown(*windows[0], shown, end, complete)
 
 
 def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Page:

@@ -236,6 +236,7 @@ def test_a_page_that_runs_out_of_time_in_its_second_group_goes_on_there(
         patched.setattr(candidates, "find_among", late_at_last)
         page = find_page(request, with_facets=False)
     assert [result.product.id for result in page.results] == whole[:12]
+    assert not page.complete
     assert page.next_page is not None
     rest = find_page(replace(request, after=page.next_page), with_facets=False)
     assert [result.product.id for result in rest.results][:8] == whole[12:]
