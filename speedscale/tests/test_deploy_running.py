@@ -148,7 +148,7 @@ def test_nobody_is_trusted_unless_told_and_a_foreign_host_and_an_endless_request
 
 
 class Visitors:
-    """A small load, each request on a connection of its own: when it began and what became of it."""
+    """A small load, each request with its own connection: when that was there or refused, and what came of it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -165,12 +165,23 @@ class Visitors:
 
     def _visit(self) -> None:
         while not self._stopping.wait(0.02):
-            began_at = time.monotonic()
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
             try:
-                fate = str(request(self._port, "/api/search?query=mouse", Host="shop.example").status)
+                connection.connect()
+            except OSError as error:
+                self.fates.append((time.monotonic(), type(error).__name__))
+                continue
+            connected_at = time.monotonic()
+            try:
+                connection.request("GET", "/api/search?query=mouse", headers={"Host": "shop.example"})
+                answer = connection.getresponse()
+                answer.read()
+                fate = str(answer.status)
             except (OSError, http.client.HTTPException) as error:
                 fate = type(error).__name__
-            self.fates.append((began_at, fate))
+            finally:
+                connection.close()
+            self.fates.append((connected_at, fate))
 
 
 def half_a_request(port: int) -> socket.socket:
@@ -212,10 +223,36 @@ def test_a_web_server_that_is_told_to_end_answers_what_it_has_begun(tmp_path: Pa
         wait_for(lambda: server.exit_status() is not None, timeout_seconds=10)
         visitors.stop()
     assert server.exit_status() == 0
-    before = [fate for began_at, fate in visitors.fates if began_at < told_at]
+    before = [fate for connected_at, fate in visitors.fates if connected_at < told_at]
     assert set(before) == {"200"}, visitors.fates
-    after = {fate for began_at, fate in visitors.fates if began_at >= told_at}
+    after = {fate for connected_at, fate in visitors.fates if connected_at >= told_at}
     assert after - {"200"} <= {"ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected"}, after
+
+
+def test_clients_that_do_not_close_keep_nobody_waiting(tmp_path: Path, products_db: Any) -> None:
+    with web_process(BASE, tmp_path, HTTPS="false", WEB_CONCURRENCY="1", RATE_LIMIT_SEARCH="") as (server, port):
+        open_connections = [half_a_request(port) for _ in range(12)]
+        for connection in open_connections:
+            connection.sendall(b"Host: shop.example\r\nConnection: close\r\n\r\n")
+        for connection in open_connections:
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert answer.status == 200
+            answer.read()
+        began_at = time.monotonic()
+        assert request(port, "/livez", Host="shop.example").status == 200
+        assert time.monotonic() - began_at < 10, "each of the twelve was waited for, up to two seconds"
+
+        def is_closed(connection: socket.socket) -> bool:
+            try:
+                connection.sendall(b"x")
+            except OSError:  # A side that has closed answers with a reset.
+                return True
+            return False
+
+        wait_for(lambda: all(is_closed(connection) for connection in open_connections), timeout_seconds=10)
+        server.signal(signal.SIGTERM)
+        wait_for(lambda: server.exit_status() == 0, timeout_seconds=10)
 
 
 def test_the_health_check_says_no_where_nothing_answers() -> None:
