@@ -103,6 +103,14 @@ def bounds_of_piece(piece: int) -> tuple[int, int]:
     return first, first + LARGER * PIECE
 
 
+def most_popular(number: int) -> int:
+    """Return the smallest number that a product may have which is as popular as a numbered one, as far as that tells.
+
+    In the first pieces the numbers follow popularity; in the others products of the same kind follow each other.
+    """
+    return number if number < FIRST_PIECES * PIECE else bounds_of_piece(piece_of(number))[0]
+
+
 def end_of_first_pieces() -> int:
     """Return the first number behind the first pieces."""
     return bounds_of_piece(FIRST_PIECES - 1)[1]
@@ -135,13 +143,18 @@ def wanted_phases(meaning: Interpretation | None, narrowing: Narrowing) -> tuple
     options = tuple(_clause(want, key=word_key, synonyms=True) for want in meaning.wants)
     phases = [(*strong, *filters), (*anywhere, *filters)]
     if meaning.head >= 0:
-        kinds: Clause = tuple((term_key(kind_term(term)),) for term in meaning.wants[meaning.head].kinds)
+        kinds: Clause = tuple((key,) for key in kind_keys(meaning))
         # Who asks for a laptop wants notebooks too, and rather than what has laptop in its description.
         named = tuple(_clause(want, key=term_key, synonyms=True) for want in meaning.wants)
         phases.insert(0, (*named, kinds, *filters))
     if options != anywhere:
         phases.append((*options, *filters))
     return tuple(Wanted(clauses, rough) for clauses in phases)
+
+
+def kind_keys(meaning: Interpretation) -> list[str]:
+    """Return the keys of the products that are the thing asked for, where it is known which word says what that is."""
+    return [term_key(kind_term(term)) for term in meaning.wants[meaning.head].kinds] if meaning.head >= 0 else []
 
 
 def sure_of_price(narrowing: Narrowing) -> Wanted:

@@ -24,6 +24,7 @@ from catalog.search.impacts import SATURATED
 from catalog.search.index_keys import MAX_POPULARITY, TIE_BITS, brand_words, kind_words, unpacked_spans
 from catalog.search.likeness import FIRST, NOT_ALIKE, Likeness, likeness_to
 from catalog.search.meaning import Interpretation, Origin, Want
+from catalog.search.postings import most_popular
 
 
 class Field(Enum):
@@ -149,7 +150,9 @@ class Ranking:
         """
         fame = _fame_by_mark(told.popularity)
         last = len(fame)
-        scores = {number: fame[min(bisect_right(MARKS, number), last) - 1] - OUT_OF_STOCK for number in numbers}
+        scores = {
+            number: fame[min(bisect_right(MARKS, most_popular(number)), last) - 1] - OUT_OF_STOCK for number in numbers
+        }
         for number in told.in_stock:
             scores[number] += OUT_OF_STOCK
         for place, options in enumerate(self._options):

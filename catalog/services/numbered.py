@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, islice, product
 from math import prod
 
@@ -16,7 +18,7 @@ from catalog import candidates, mongo
 from catalog.candidates import Place, Window
 from catalog.search.cursor import NUMBERED
 from catalog.search.estimate import Told, about_term
-from catalog.search.index_keys import IN_STOCK_TERM, kind_term
+from catalog.search.index_keys import IN_STOCK_TERM
 from catalog.search.meaning import Interpretation
 from catalog.search.plan import TOTAL_CAP, Narrowing, Phase, among
 from catalog.search.postings import (
@@ -28,6 +30,7 @@ from catalog.search.postings import (
     evaluate,
     evaluate_phases,
     impacts_key,
+    kind_keys,
     piece_of,
     strong_words,
     sure_of_price,
@@ -53,6 +56,8 @@ BLOCK = 8 * GROUP
 """So many candidates are put in groups, the best first, by what the lists tell of them."""
 _LARGE_BLOCK = 6 * BLOCK
 """If there are no more than these, they are all put in groups: which phase each is of need not be known then."""
+_LEAST = 2 * GROUP
+"""If the most popular products have so many that come before all others, the others are none of the same block."""
 _LARGE_GROUP = 200
 """So many are read together where most of them will turn out not to match."""
 _LOOKED_AT = 4
@@ -76,6 +81,7 @@ class Numbered:
         strong: what products have to be in that have all words in name, brand, type or category, synonyms included.
         strong_numbers: numbers of the results that are.
         strong_anyway: how many products are, whatever the filters; more or less, where ``complete`` is false.
+        leads: whether the first pieces have enough for the block from where the window begins.
     """
 
     state: PostingsState
@@ -88,6 +94,7 @@ class Numbered:
     strong: Wanted
     strong_numbers: BitMap
     strong_anyway: int
+    leads: bool
 
     def total(self) -> tuple[int, bool]:
         """Return the number of results, and whether it is exact; if not, there are at least so many."""
@@ -156,10 +163,14 @@ class Numbered:
         while phase < len(self.sets):
             wanted = most - len(numbers)
             taken = list(islice(self.sets[phase].iter_equal_or_larger(after + 1), wanted + 1))
+            within = bisect_left(taken, end_of_first_pieces())
+            is_enough = self.leads and len(numbers) + within >= _LEAST
+            if is_enough:
+                wanted = min(wanted, within)
             numbers += taken[:wanted]
             if wanted and taken:
                 end = Place(NUMBERED + phase, taken[:wanted][-1])
-            if len(taken) > wanted:
+            if len(taken) > wanted or (is_enough and any(self.sets[phase + 1 :])):
                 return numbers, end
             phase, after = phase + 1, -1
         return numbers, None
@@ -211,7 +222,7 @@ class Numbered:
         wanted = BitMap(numbers)
         between = range(piece_of(wanted.min()), piece_of(wanted.max()) + 1)
         pieces = [piece for piece in between if wanted.range_cardinality(*bounds_of_piece(piece))]
-        kinds = [term_key(kind_term(term)) for term in meaning.wants[meaning.head].kinds] if meaning.head >= 0 else []
+        kinds = kind_keys(meaning)
         terms = terms_of(meaning)
         lists = read_places(
             self.state, product(pieces, [*kinds, _IN_STOCK]), beside=product(pieces, map(impacts_key, terms))
@@ -258,7 +269,8 @@ def gather(
         state = lexicon.state().postings
         if state is None:
             return None
-        search = _Gathering(state, phases, strong, prices, start or Place(), first=first)
+        kinds = kind_keys(meaning) if meaning is not None else []
+        search = _Gathering(state, phases, strong, prices, start or Place(), kinds=kinds, first=first)
         try:
             with span("intersect"):
                 search.read(beside, enough=enough, at_once=enough is None and _is_little(meaning, everything, state))
@@ -270,7 +282,7 @@ def gather(
         return Numbered(
             state,
             everything,
-            sets=tuple(apart(found)),
+            sets=tuple(found),
             complete=search.complete,
             sure=search.evaluated(prices, among=everyone) if prices.clauses else everyone,
             asked=Wanted((*phases[-1].clauses, *prices.clauses)),
@@ -278,6 +290,7 @@ def gather(
             strong=strong,
             strong_numbers=everyone & strong_anyway,
             strong_anyway=len(strong_anyway),
+            leads=search.leads,
         )
     logger.warning("The numbered lists of products are gone; searching without them.")
     return None
@@ -298,11 +311,10 @@ class _Gathering:
     """All results of a search, read from as few pieces and lists as will do.
 
     Of the pieces behind the first ones, mostly only what all results need is read: which of them come first matters
-    where the first pieces do not fill the block.
+    where the first pieces do not have enough for the block.
 
     Attributes:
         everything: what the last phase takes in, and so all of them.
-        found: what each phase takes in, where that matters, else everything.
         complete: whether that is all of it.
     """
 
@@ -314,17 +326,22 @@ class _Gathering:
         prices: Wanted,
         start: Place,
         *,
+        kinds: Collection[str],
         first: int,
     ) -> None:
         self._state = state
         self._phases = phases
         self._strong = strong
         self._start = start
-        self._block = max(first, BLOCK)
+        self._least = first + 1 if first else _LEAST
         self._all_at_once = first or _LARGE_BLOCK
         self._of_all = phases[-1].needed() | strong.needed() | prices.needed()
-        self._others = {key for phase in phases for key in phase.needed()} - self._of_all
+        # Few products are of the kind asked for, and where none of the results is, those of the first phase need not
+        # be looked for.
+        self._of_later = self._of_all | {*kinds}
+        self._of_phases = {key for phase in phases for key in phase.needed()} | self._of_all
         self._lists: Pieces = {}
+        self._asked: dict[int, set[str]] = {}
         self._by_piece: dict[int, BitMap] = {}
         self.everything = BitMap()
         self.complete = True
@@ -339,49 +356,85 @@ class _Gathering:
         """
         first = range(min(self._state.pieces, FIRST_PIECES))
         later = range(FIRST_PIECES, self._state.pieces)
-        places = [*product(first, self._of_all | self._others), *(product(later, self._of_all) if at_once else ())]
+        places = [*product(first, self._of_phases), *(product(later, self._of_later) if at_once else ())]
         self._read(places, beside=product(first, beside))
         if later and not at_once:
             least = self.everything
             if self._strong.clauses:
                 least = self.evaluated(self._strong, among=least)
-            is_enough = len(least) > TOTAL_CAP and self._fills_block() if enough is None else len(least) >= enough
+            is_enough = len(least) > TOTAL_CAP and self.leads if enough is None else len(least) >= enough
             if is_enough:
                 self.complete = False
                 return
-            self._read(product(later, self._of_all))
-        if later and self._others and len(self.everything) > self._all_at_once and not self._fills_block():
-            self._read(product(later, self._others), beside=product(later, beside))
+            self._read(product(later, self._of_later))
+        others = self._of_phases - self._of_later
+        if later and others and not self._is_little and not self.leads:
+            self._read(product(later, others), beside=product(later, beside))
+
+    @property
+    def _is_little(self) -> bool:
+        return self.complete and len(self.everything) <= self._all_at_once
 
     @property
     def found(self) -> list[BitMap]:
-        if self.complete and len(self.everything) <= self._all_at_once:
-            return [self.everything]
-        return self._by_phase()
+        """What comes first, and what then, apart: mostly phase by phase."""
+        if not self._is_little:
+            return apart(self._by_phase(self._by_piece))
+        leading = self._leading(Place())
+        return apart([*([BitMap.union(*self._first_phases[:leading])] if leading else []), self.everything])
+
+    @property
+    def leads(self) -> bool:
+        """Whether the first pieces have enough for the block from the start on."""
+        if self._is_little:
+            return self._start.phase < NUMBERED and self._leading(Place()) > 0
+        return self._leading(self._start) > 0
 
     def evaluated(self, wanted: Wanted, *, among: BitMap | None = None) -> BitMap:
         """Return the products of the pieces that were read that meet all clauses."""
         return BitMap.union(*(evaluate(wanted, lists, among=among) for lists in self._lists.values()))
 
     def _read(self, places: Iterable[tuple[int, str]], *, beside: Iterable[tuple[int, str]] = ()) -> None:
-        for piece, lists in read_places(self._state, places, beside=beside).items():
+        wanted = list(places)
+        for piece, key in wanted:
+            self._asked.setdefault(piece, set()).add(key)
+        for piece, lists in read_places(self._state, wanted, beside=beside).items():
             self._lists.setdefault(piece, {}).update(lists)
             self._by_piece[piece] = evaluate(self._phases[-1], self._lists[piece])
         self.everything = BitMap.union(*self._by_piece.values())
 
-    def _by_phase(self) -> list[BitMap]:
-        by_piece = [
-            evaluate_phases(self._phases, self._lists[piece], everything)
-            for piece, everything in self._by_piece.items()
-        ]
+    def _by_phase(self, pieces: Iterable[int]) -> list[BitMap]:
+        by_piece = [evaluate_phases(self._phases, self._lists[piece], self._by_piece[piece]) for piece in pieces]
         return [BitMap.union(*sets) for sets in zip(*by_piece, strict=True)]
 
-    def _fills_block(self) -> bool:
-        """Tell whether the first pieces have a block of products from a place on that are all of the same phase."""
-        sets = apart(self._by_phase())
-        is_numbered = self._start.phase >= NUMBERED
-        phase = self._start.phase - NUMBERED if is_numbered else 0
-        after = self._start.key if is_numbered else -1
-        # What follows in the same phase but in later pieces comes before the next phase.
-        end = end_of_first_pieces()
-        return phase < len(sets) and after < end and sets[phase].range_cardinality(after + 1, end) > self._block
+    @cached_property
+    def _first_phases(self) -> list[BitMap]:
+        return apart(self._by_phase(range(FIRST_PIECES)))
+
+    def _leading(self, start: Place) -> int:
+        """Return with how many phases the first pieces have enough that comes before all of the others, or 0."""
+        if self._state.pieces <= FIRST_PIECES:
+            return 0
+        is_numbered = start.phase >= NUMBERED
+        first = start.phase - NUMBERED if is_numbered else 0
+        after = start.key if is_numbered else -1
+        found = 0
+        for phase in range(first, len(self._phases)):
+            found += sum(1 for _ in islice(self._first_phases[phase].iter_equal_or_larger(after + 1), self._least))
+            if found >= self._least:
+                return phase + 1
+            if self._may_be_later(self._phases[phase]):
+                break
+            after = -1
+        return 0
+
+    def _may_be_later(self, phase: Wanted) -> bool:
+        """Tell whether the other pieces may have products of a phase, as far as was asked."""
+        for piece in range(FIRST_PIECES, self._state.pieces):
+            asked = self._asked.get(piece)
+            if asked is None:
+                return True
+            known = [clause for clause in phase.clauses if asked.issuperset(chain.from_iterable(clause))]
+            if evaluate(Wanted((*known,)), self._lists[piece], among=self._by_piece[piece]):
+                return True
+        return False

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pyroaring import BitMap
 
+from catalog.indexes import PRODUCTS
+from catalog.search.postings import FIRST_PIECES, bounds_of_piece
 from catalog.tests.factories import draft, store
 from catalog.vocabulary.building import build_vocabulary
 
@@ -51,6 +53,15 @@ def fill(database: Any) -> None:
         )
     )
     build_vocabulary(database)
+
+
+def as_numbered(database: Any) -> list[dict[str, Any]]:
+    """Return all products in the order of their numbers."""
+    ordered = list(database[PRODUCTS].find({"active": True}).sort("order.popularity", -1))
+    first = bounds_of_piece(FIRST_PIECES)[0]
+    kinds = [(*document["category_path"], document["product_type"]) for document in ordered[first:]]
+    later = sorted(zip(kinds, ordered[first:], strict=True), key=lambda pair: kinds.index(pair[0]))
+    return [*ordered[:first], *(document for _, document in later)]
 
 
 def joined(pieces: Mapping[int, Mapping[str, BitMap]]) -> dict[str, BitMap]:

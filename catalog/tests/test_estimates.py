@@ -25,19 +25,29 @@ from catalog.search.interpretation import interpret
 from catalog.search.lexicon import NoLexicon
 from catalog.search.meaning import shortened
 from catalog.search.plan import Narrowing
-from catalog.search.postings import FIRST_PIECES, LARGER, bounds_of_piece, piece_of
+from catalog.search.postings import (
+    FIRST_PIECES,
+    LARGER,
+    apart,
+    bounds_of_piece,
+    end_of_first_pieces,
+    evaluate,
+    piece_of,
+    wanted_phases,
+)
 from catalog.search.ranking import ADJACENT, Ranking
 from catalog.search.request import SearchRequest, Sort
 from catalog.services import finding, numbered
 from catalog.services.editing import change_product
 from catalog.services.finding import _choice, _numbered, find_page
+from catalog.services.found import Choice
 from catalog.tests import numbered_catalogue
 from catalog.tests.factories import draft, store
 from catalog.tests.kept import kept_catalogue
-from catalog.tests.numbered_catalogue import fill
+from catalog.tests.numbered_catalogue import fill, joined
 from catalog.vocabulary import numbering
 from catalog.vocabulary.building import build_vocabulary
-from catalog.vocabulary.postings import PostingsState, facets_id, read_ids, read_offer
+from catalog.vocabulary.postings import PostingsState, facets_id, read_ids, read_offer, read_pieces
 from catalog.vocabulary.store import STATE, lexicon
 
 small_pieces = numbered_catalogue.small_pieces
@@ -135,26 +145,99 @@ def test_what_a_term_has_no_products_for_counts_nothing() -> None:
     assert about_term(BitMap([1, 2, 3]), [(0.5, BitMap([2, 9])), (1.5, BitMap([3]))]) == {2: 0.5, 3: 1.5}
 
 
+def phases_of(query: str) -> tuple[Choice, list[list[int]]]:
+    """Return what a query means, and the numbers of its results phase by phase."""
+    choice = _choice(interpret(query, lexicon)[0], 0, Narrowing())
+    phases = wanted_phases(choice.meaning, Narrowing())
+    keys = {key for phase in phases for key in phase.needed()}
+    lists = joined(read_pieces(state(), keys, range(state().pieces)))
+    return choice, [list(numbers) for numbers in apart(evaluate(phase, lists) for phase in phases)]
+
+
+MANY = ("red", "mouse", "red mouse", "laptop mouse", "wireless mouse", "black notebook", "keyb", "blue keyboard sony")
+
+
+@pytest.mark.parametrize("least", [1, 5, 20, 60, 500])
+@pytest.mark.parametrize("query", MANY)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_first_block_is_what_comes_first_of_all_phase_by_phase(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, least: int, at_once: bool
+) -> None:
+    monkeypatch.setattr(numbered, "_LEAST", least)
+    monkeypatch.setattr(numbered, "_is_little", lambda *_: at_once)
+    choice, phases = phases_of(query)
+    results = _numbered(choice)
+    assert results is not None
+    block, end = results._block(Place())
+    whole = [number for numbers in phases for number in numbers]
+    assert block == whole[: len(block)]
+    assert (end is None) is (len(block) == len(whole))
+    assert len(block) >= min(least, len(whole), numbered.BLOCK)
+
+
+@pytest.mark.parametrize("least", [1, 5, 20, 60, 500])
+@pytest.mark.parametrize("query", MANY)
+def test_of_few_results_those_are_a_block_that_lead_and_all_others_another(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, least: int
+) -> None:
+    monkeypatch.setattr(numbered, "_LEAST", least)
+    monkeypatch.setattr(numbered, "_LARGE_BLOCK", 1_000)
+    choice, phases = phases_of(query)
+    results = _numbered(choice)
+    assert results is not None
+    whole = {number for numbers in phases for number in numbers}
+    first, end = results._block(Place())
+    if not results.leads:
+        assert (set(first), end) == (whole, None)
+        return
+    last = max(place for place, numbers in enumerate(phases) if not set(first).isdisjoint(numbers))
+    before = [number for numbers in phases[:last] for number in numbers]
+    assert set(first) == {*before, *(number for number in phases[last] if number < end_of_first_pieces())}
+    assert least <= len(first)
+    if end is None:
+        assert set(first) == whole
+        return
+    others = _numbered(choice, end)
+    assert others is not None
+    second, end = others._block(end)
+    assert end is None
+    assert {*first, *second} == whole
+    assert set(first).isdisjoint(second)
+
+
 @pytest.mark.parametrize("limit", [7, 20, 50])
 @pytest.mark.parametrize(("group", "block"), [(15, 45), (30, 60), (200, 400)])
+@pytest.mark.parametrize(
+    ("least", "large", "query"), [(120, 0, "mouse"), (20, 0, "mouse"), (20, 1_000, "laptop mouse")]
+)
 def test_pages_of_any_size_show_every_result_once_over_groups_and_blocks(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, limit: int, group: int, block: int
+    catalogue: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    group: int,
+    block: int,
+    least: int,
+    large: int,
+    query: str,
 ) -> None:
+    monkeypatch.setattr(numbered, "_LEAST", least)
+    monkeypatch.setattr(numbered, "_LARGE_BLOCK", large)
     monkeypatch.setattr(numbered, "GROUP", group)
     monkeypatch.setattr(numbered, "BLOCK", block)
     monkeypatch.setattr(finding, "_WINDOWS", 9)
-    request = SearchRequest(query="mouse", limit=limit)
+    request = SearchRequest(query=query, limit=limit)
     shown: list[str] = []
     sizes = []
     while True:
         page = find_page(request, with_facets=False)
-        shown += [result.product.id for result in page.results]
+        shown += [result.product.id for result in page.results if result.has_all]
         sizes.append(len(page.results))
         if page.next_page is None:
             break
         request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
     assert set(sizes[:-1]) == {limit}, "each page but the last is full"
-    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find({"words": "mous"}, {"_id": 1})}
+    everything = _choice(interpret(query, lexicon)[0], 0, Narrowing()).everything
+    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find(everything.filter, {"_id": 1})}
     assert len(shown) == len(set(shown))
     assert set(shown) == true
 

@@ -144,18 +144,19 @@ def test_numbered_lists_hold_exactly_what_a_query_on_the_products_finds(
 
 
 @pytest.mark.parametrize(
-    ("query", "cap", "block", "reads"),
+    ("query", "cap", "least", "reads", "complete"),
     [
-        ("red", 10, 8, 1),
-        ("red mouse", 40, 8, 1),
-        ("red mouse", 5, 200, 3),  # What all results need, and then which of them come first.
+        ("red", 10, 8, 1, False),
+        ("red mouse", 40, 8, 1, True),
+        ("red mouse", 5, 200, 3, True),  # What all results need, and then which of them come first.
+        ("red mouse", 5, 8, 1, False),
     ],
 )
 def test_all_pieces_are_read_at_once_where_the_first_may_not_give_enough(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, cap: int, block: int, reads: int
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, cap: int, least: int, reads: int, complete: bool
 ) -> None:
     monkeypatch.setattr(numbered, "TOTAL_CAP", cap)
-    monkeypatch.setattr(numbered, "BLOCK", block)
+    monkeypatch.setattr(numbered, "_LEAST", least)
     monkeypatch.setattr(numbered, "FIRST_PIECES", 1)
     asked: list[set[int]] = []
 
@@ -170,7 +171,7 @@ def test_all_pieces_are_read_at_once_where_the_first_may_not_give_enough(
     assert results is not None
     assert len(asked) == reads
     true = catalogue[PRODUCTS].count_documents(choice.everything.filter)
-    assert results.complete is (query == "red mouse")
+    assert results.complete is complete
     assert results.total() == ((true, True) if true <= cap and results.complete else (cap, False))
 
 

@@ -1,9 +1,10 @@
 """Number all products by popularity and store, for each term, the numbers of those that have it.
 
-The walk takes the products piece by piece, so its memory does not grow with the catalogue. The lists of a new build are
-written beside those that searches use, and one write of the state takes searches over to them (ADR 60): whenever a run
-is killed, the state names a build that is complete. The next run removes what a killed one has written, and the former
-build.
+The walk takes the products piece by piece, so its memory does not grow with the catalogue. In the pieces behind the
+first ones products that are of one category and type are numbered one after the other: what they have in common is then
+together, so that lists take fewer bytes and less time. The lists of a new build are written beside those that searches
+use, and one write of the state takes searches over to them (ADR 60): whenever a run is killed, the state names a build
+that is complete. The next run removes what a killed one has written, and the former build.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import orjson
@@ -28,7 +29,7 @@ from catalog.search.attributes import attribute_texts, telling_attributes
 from catalog.search.estimate import MARKS
 from catalog.search.facets import largest_brands
 from catalog.search.index_keys import ANY_TERM, TIE_BITS, category_key
-from catalog.search.postings import bounds_of_piece, checksum_of, group_of, impacts_of, keys_of
+from catalog.search.postings import FIRST_PIECES, bounds_of_piece, checksum_of, group_of, impacts_of, keys_of
 from catalog.vocabulary.kept import BLOCK
 from catalog.vocabulary.postings import (
     FORMER_LISTS,
@@ -57,7 +58,11 @@ _SMALL = 64
 _BUILDS = {LISTS: 1, FORMER_LISTS: 1}
 _SHOWN = 5_000
 _READ = dict.fromkeys(
-    ("words", "impacts", "terms", "price", "rating", "attributes", "brand", "category_path", "order.popularity"), 1
+    (
+        *("words", "impacts", "terms", "price", "rating", "attributes", "brand", "category_path", "product_type"),
+        "order.popularity",
+    ),
+    1,
 )
 _MOST_VALUES = 2_000
 """So many different values are counted for a category; further ones are too many to be offered."""
@@ -128,24 +133,31 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
         piece = len(buckets)
         lists, tiers = _Sets[str](), _Sets[tuple[str, int]]()
         identifiers: list[ObjectId] = []
+        alike: defaultdict[tuple[str, ...], array[int]] = defaultdict(_numbers)
         _, end = bounds_of_piece(piece)
         for number, document in enumerate(islice(documents, end - done), start=done):
             identifiers.append(document["_id"])
             lists.add(keys_of(document), number)
             tiers.add(impacts_of(document), number)
             by_category[tuple(document["category_path"])].add(document)
+            if piece >= FIRST_PIECES:
+                alike[*document["category_path"], document["product_type"]].append(number)
             if number in marks:
                 popularity.append(document["order"]["popularity"] >> TIE_BITS)
             if number % _SHOWN == 0:
                 progress.update(number)
         if not identifiers and buckets:
             break
+        # The kinds of thing come in the order of their most popular products.
+        order = _Order(done, chain.from_iterable(alike.values())) if alike else None
+        if order is not None:
+            identifiers = [identifiers[number - done] for number in order.numbers]
         _insert(fresh, _block_documents(build, done // BLOCK, identifiers))
         groups: _Groups = defaultdict(dict)
-        for key, held in lists.taken():
+        for key, held in lists.taken(order):
             groups[group_of(key, piece)][key] = held
         by_word: defaultdict[str, dict[int, _Numbers]] = defaultdict(dict)
-        for (key, tier), held in tiers.taken():
+        for (key, tier), held in tiers.taken(order):
             by_word[key][tier] = held
         while by_word:
             key, of = by_word.popitem()
@@ -160,6 +172,26 @@ def build_postings(database: mongo.Documents, build: str, progress: Progress) ->
     _insert(fresh, _facet_documents(build, by_category))
     progress.end()
     return {"build": build, "products": done, "buckets": buckets, "popularity": popularity}
+
+
+class _Order:
+    """Another order of the products of a piece.
+
+    Args:
+        first: the first number of the piece.
+        numbers: those of all its products, in the new order.
+    """
+
+    def __init__(self, first: int, numbers: Iterable[int]) -> None:
+        self._first = first
+        self.numbers = array("I", numbers)
+        self._fresh = array("I", bytes(self.numbers.itemsize * len(self.numbers)))
+        for fresh, number in enumerate(self.numbers):
+            self._fresh[number - first] = first + fresh
+
+    def of(self, numbers: Iterable[int]) -> array[int]:
+        """Return the new numbers of some products, ascending."""
+        return array("I", sorted([self._fresh[number - self._first] for number in numbers]))
 
 
 K = TypeVar("K", bound=Hashable)
@@ -183,13 +215,14 @@ class _Sets(Generic[K]):
                 self._compressed[large] = self._whole(large)
             self._size = 0
 
-    def taken(self) -> Iterator[tuple[K, _Numbers]]:
-        """Yield the sets by key, and forget them."""
+    def taken(self, order: _Order | None = None) -> Iterator[tuple[K, _Numbers]]:
+        """Yield the sets by key, with the numbers of another order, and forget them."""
         for key in [key for key in self._added if key in self._compressed]:
             self._compressed[key] = self._whole(key)
         for held in (self._added, self._compressed):
             while held:
-                yield held.popitem()
+                key, numbers = held.popitem()
+                yield key, (numbers if order is None else _like(numbers, order.of(numbers)))
 
     def _whole(self, key: K) -> BitMap:
         fresh = BitMap(self._added.pop(key))
@@ -199,6 +232,10 @@ class _Sets(Generic[K]):
 
 def _numbers() -> array[int]:
     return array("I")
+
+
+def _like(held: _Numbers, numbers: array[int]) -> _Numbers:
+    return BitMap(numbers) if isinstance(held, BitMap) else numbers
 
 
 @dataclass(slots=True)
