@@ -175,6 +175,13 @@ class Ranking:
     def _likeness(self, candidate: Candidate) -> float:
         return self._like.of(candidate.words, candidate.impacts)
 
+    def has_all(self, candidate: Candidate) -> bool:
+        """Tell whether a candidate has all words, or synonyms of them."""
+        places = candidate.places
+        return all(
+            any(all(places[slot] >= 0 for slot in slots) for slots, _, _ in options) for options in self._options
+        )
+
     def explained(self, candidate: Candidate) -> Score:
         """Return the score of a candidate with its parts."""
         best = self._best_options(candidate)

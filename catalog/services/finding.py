@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from time import perf_counter
 
 from bson import ObjectId
@@ -186,6 +187,14 @@ class _Shown:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a page shows, and what it shows after that, which has some of the words only."""
+
+    shown: _Shown
+    related: list[tuple[Candidate, Ranking]]
+
+
 def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None, *, labelled: bool) -> _Shown:
     """Rank one window after the other until the page is full: some of what the lists tell of may no longer match."""
     after = request.after
@@ -231,7 +240,9 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     after = request.after
     start = Place(after.phase, after.key, after.seen, after.group) if after is not None else Place()
     all_results = _numbered(choice, start)
-    shown = _shown(request, choice, all_results, labelled=with_facets and after is None)
+    labelled = with_facets and after is None
+    found = _few(request, choice, all_results, labelled=labelled) if after is None and all_results is not None else None
+    shown = _shown(request, choice, all_results, labelled=labelled) if found is None else found.shown
     window, best = shown.first, shown.ranked
     if not best and (shown.end is not None or not shown.complete):
         # That nothing was found in time does not mean that there is nothing.
@@ -239,7 +250,9 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     if not best:
         return replace(NOTHING, meaning=choice.meaning)
     total, exact = _total(request, choice, window, all_results)
-    related = _related(request, choice, shown) if after is None and window.end is None else []
+    related = found.related if found is not None else []
+    if found is None and after is None and window.end is None:
+        related = _related(request, choice, shown)
     page = Page(
         meaning=choice.meaning,
         results=(),
@@ -266,43 +279,107 @@ def _results(shown: Sequence[tuple[Candidate, Ranking]], *, full: int, request: 
     )
 
 
-def _related(request: SearchRequest, choice: Choice, shown: _Shown) -> list[tuple[Candidate, Ranking]]:
-    """Return products that have some of the words, where few have all: as many as are missing on the first page."""
-    missing = min(request.limit, PAGE_SIZE) - len(shown.ranked) if choice.meaning.measured else 0
-    if missing <= 0:
-        return []
-    seen = {candidate.id for candidate, _ in shown.ranked}
-    most = missing + len(seen) + _SPARE
+@dataclass(frozen=True, slots=True)
+class _Fewer:
+    """Products that have some of the words, the likeliest with most of them.
+
+    Attributes:
+        candidates: those that were walked to.
+        by_id, numbers: how many of the meanings with fewer and fewer words come before the one that each is a result
+            of, those that were walked to and that have changed, and others by number.
+        results: of the fewest words, which all of those are results of; ``None`` where all were walked to.
+    """
+
+    candidates: list[Candidate]
+    by_id: dict[str, int]
+    numbers: dict[int, int]
+    results: Numbered | None
+
+
+def _with_fewer_words(choice: Choice, *, most: int, deadline: float) -> _Fewer:
+    """Find about ``most`` products that have all words but the least telling, and then ever fewer."""
     found: list[Candidate] = []
-    left_out: dict[str, int] = {}
+    by_id: dict[str, int] = {}
     numbers: dict[int, int] = {}
     last: Numbered | None = None
-    deadline = candidates.deadline()
-    for words, meaning in enumerate(shortened(choice.meaning)):
-        if len(left_out) + len(numbers) >= most:
+    for place, meaning in enumerate(shortened(choice.meaning)):
+        if len(by_id) + len(numbers) >= most:
             break
         fewer = _choice(meaning, choice.number, choice.narrowing)
         results = _numbered(fewer, enough=most)
         if results is None:
             window = _window(fewer, None, Place(), meaning=choice.meaning, deadline=deadline)
-            fresh = [candidate for candidate in window.candidates if candidate.id not in left_out]
+            fresh = [candidate for candidate in window.candidates if candidate.id not in by_id]
             found += fresh
-            left_out |= {candidate.id: words for candidate in fresh}
+            by_id |= {candidate.id: place for candidate in fresh}
         else:
             last = results
-            left_out = {str(each): words for each in results.recent.ids} | left_out
-            numbers = dict.fromkeys(results.best(choice.meaning, most), words) | numbers
-    if last is not None:
+            by_id = {str(each): place for each in results.recent.ids} | by_id
+            numbers = dict.fromkeys(results.best(choice.meaning, most), place) | numbers
+    return _Fewer(found, by_id, numbers, last)
+
+
+def _few(request: SearchRequest, choice: Choice, results: Numbered, *, labelled: bool) -> _Found | None:
+    """Return few results together with products that have some of the words, all read at once.
+
+    ``None`` where there may be enough results for a page, or some of the others have to be walked to.
+    """
+    wanted = _wanted_at_least(request)
+    if results.size + len(results.recent.ids) >= wanted:
+        return None
+    deadline = candidates.deadline()
+    fewer = _with_fewer_words(choice, most=wanted + _SPARE, deadline=deadline)
+    if fewer.candidates or fewer.results is None or fewer.results.state != results.state:
+        return None
+    numbers = dict.fromkeys((*chain.from_iterable(results.sets), *fewer.numbers))
+    ids = dict(zip(numbers, read_ids(results.state, numbers), strict=True))
+    known = {*ids.values(), *results.recent.ids, *fewer.results.recent.ids}
+    try:
+        read = fewer.results.find(known, choice.meaning, deadline=deadline, labelled=labelled)
+    except mongo.OutOfTime:
+        return _Found(_Shown(Window((), None, complete=False), Ranking(choice.meaning), [], None, complete=False), [])
+    has_all = Ranking(choice.meaning).has_all
+    window = Window(tuple(filter(has_all, read)), None, complete=results.recent.complete)
+    with span("rank"):
+        ranking, ranked = rank(choice.meaning, window.candidates)
+        shown = _Shown(window, ranking, [(each, ranking) for each in ranked], None, complete=window.complete)
+        places = fewer.by_id | {str(ids[number]): place for number, place in fewer.numbers.items()}
+        others = [candidate for candidate in read if not has_all(candidate) and candidate.id in places]
+        return _Found(shown, _first_of(others, places, ranking, most=wanted - len(ranked)))
+
+
+def _related(request: SearchRequest, choice: Choice, shown: _Shown) -> list[tuple[Candidate, Ranking]]:
+    """Return products that have some of the words, where few have all: as many as are missing on the first page."""
+    missing = _wanted_at_least(request) - len(shown.ranked) if choice.meaning.measured else 0
+    if missing <= 0:
+        return []
+    seen = {candidate.id for candidate, _ in shown.ranked}
+    deadline = candidates.deadline()
+    fewer = _with_fewer_words(choice, most=missing + len(seen) + _SPARE, deadline=deadline)
+    found, places = fewer.candidates, fewer.by_id
+    if fewer.results is not None:
         # All of them at once: what was found with fewer words left out, the last query matches as well.
-        ids = read_ids(last.state, numbers)
-        left_out = {str(each): words for each, words in zip(ids, numbers.values(), strict=True)} | left_out
+        ids = read_ids(fewer.results.state, fewer.numbers)
+        places = places | {str(each): place for each, place in zip(ids, fewer.numbers.values(), strict=True)}
         known = {*seen, *(candidate.id for candidate in found)}
         with suppress(mongo.OutOfTime):
-            wanted = [ObjectId(each) for each in left_out if each not in known]
-            found += last.find(wanted, choice.meaning, deadline=deadline)
+            wanted = [ObjectId(each) for each in places if each not in known]
+            found = [*found, *fewer.results.find(wanted, choice.meaning, deadline=deadline)]
     fresh = [candidate for candidate in found if candidate.id not in seen]
-    ranked = sorted(shown.ranking.ranked(fresh), key=lambda candidate: left_out[candidate.id])
-    return [(candidate, shown.ranking) for candidate in ranked[:missing]]
+    return _first_of(fresh, places, shown.ranking, most=missing)
+
+
+def _wanted_at_least(request: SearchRequest) -> int:
+    """Return how many products the first page shows, if need be with some of the words only."""
+    return min(request.limit, PAGE_SIZE)
+
+
+def _first_of(
+    found: Sequence[Candidate], places: Mapping[str, int], ranking: Ranking, *, most: int
+) -> list[tuple[Candidate, Ranking]]:
+    """Return the best of what has some of the words: those of which fewer words were left out first."""
+    ranked = sorted(ranking.ranked(found), key=lambda candidate: places[candidate.id])
+    return [(candidate, ranking) for candidate in ranked[:most]]
 
 
 def _next_place(
