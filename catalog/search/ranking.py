@@ -102,10 +102,15 @@ class Score:
     parts: tuple[tuple[str, float], ...]
 
 
-def terms_of(meaning: Interpretation) -> tuple[str, ...]:
-    """Return the terms whose places in a product decide its score, synonyms included."""
+def terms_of(meaning: Interpretation, *, rarest: int | None = None) -> tuple[str, ...]:
+    """Return the terms whose places in a product decide its score, synonyms included.
+
+    Args:
+        rarest: only those of so many words, which tell the most.
+    """
+    wants = sorted(meaning.wants, key=lambda want: -want.rarity)[:rarest] if rarest is not None else meaning.wants
     return tuple(
-        dict.fromkeys(term for want in meaning.wants for option in (want.terms, *want.alternatives) for term in option)
+        dict.fromkeys(term for want in wants for option in (want.terms, *want.alternatives) for term in option)
     )
 
 
@@ -168,7 +173,7 @@ class Ranking:
             for number, gained in points.items():
                 scores[number] += gained
             if place == self._head:
-                for number in points.keys() & told.kinds:
+                for number in told.kinds:
                     scores[number] += HEAD * self._wants[place].rarity
         return sorted(numbers, key=scores.__getitem__, reverse=True)  # Those of equal score stay in their order.
 

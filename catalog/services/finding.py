@@ -322,10 +322,10 @@ def _with_fewer_words(choice: Choice, *, most: int, deadline: float) -> _Fewer:
 def _few(request: SearchRequest, choice: Choice, results: Numbered, *, labelled: bool) -> _Found | None:
     """Return few results together with products that have some of the words, all read at once.
 
-    ``None`` where there may be enough results for a page, or some of the others have to be walked to.
+    ``None`` where there are none, or may be enough for a page, or some of the others have to be walked to.
     """
     wanted = _wanted_at_least(request)
-    if results.size + len(results.recent.ids) >= wanted:
+    if not 0 < results.size + len(results.recent.ids) < wanted:
         return None
     deadline = candidates.deadline()
     fewer = _with_fewer_words(choice, most=wanted + _SPARE, deadline=deadline)

@@ -60,6 +60,9 @@ _LEAST = 2 * GROUP
 """If the most popular products have so many that come before all others, the others are none of the same block."""
 _LARGE_GROUP = 200
 """So many are read together where most of them will turn out not to match."""
+_TOLD = 2
+"""Where candidates are not all among the most popular products, only of so many words, the rarest, is it looked at how
+much they are about them: of frequent words the lists are long and tell little."""
 _LOOKED_AT = 4
 """For each of a few results that are wanted, so many are looked at."""
 _TRIES = 2
@@ -223,7 +226,7 @@ class Numbered:
         between = range(piece_of(wanted.min()), piece_of(wanted.max()) + 1)
         pieces = [piece for piece in between if wanted.range_cardinality(*bounds_of_piece(piece))]
         kinds = kind_keys(meaning)
-        terms = terms_of(meaning)
+        terms = terms_of(meaning) if max(pieces) < FIRST_PIECES else terms_of(meaning, rarest=_TOLD)
         lists = read_places(
             self.state, product(pieces, [*kinds, _IN_STOCK]), beside=product(pieces, map(impacts_key, terms))
         )
