@@ -13,12 +13,15 @@ from django.conf import settings
 from catalog import mongo
 from catalog.indexes import PRODUCTS
 from catalog.search.facets import FacetRow
-from catalog.search.plan import BY_ID, LAST_KEY, TOTAL_CAP, Phase, SearchPlan, after_place
+from catalog.search.index_keys import ANY_TERM
+from catalog.search.plan import BY_ID, LAST_KEY, TOTAL_CAP, Phase, SearchPlan, after_place, among
 from catalog.search.ranking import Candidate
 
 _COUNT_SHARE = 0.2
 _FACET_SHARE = 0.4
 """Shares of the budget of a search, on top of it: its total and its facets are worth less than its products."""
+_PRICE_SHARE = 0.4
+"""So much of the budget a look along the index of prices may take."""
 FACET_SAMPLE = 500
 """Facet values are counted over at most this many results, the first in order of popularity."""
 FEW = 1_000
@@ -245,6 +248,21 @@ def find_keys(plan: SearchPlan, *, limit: int) -> list[Key]:
             .max_time_ms(settings.SEARCH_BUDGET_MS)
         )
         return _keys(list(cursor), plan)
+
+
+def find_within_prices(matched: Phase) -> Phase | None:
+    """Return the results whose price lies in a narrow range, found along the index of prices.
+
+    ``None`` where they are more than :data:`FEW`, or cannot be found in time.
+    """
+    wanted = {"terms": ANY_TERM, **matched.filter}
+    try:
+        with mongo.searching() as database:
+            rows = database[PRODUCTS].find(wanted, {"_id": 1}).hint(PRICE_INDEX).limit(FEW + 1).batch_size(FEW + 2)
+            found = [row["_id"] for row in rows.max_time_ms(_share(_PRICE_SHARE))]
+    except mongo.OutOfTime:
+        return None
+    return among(matched, found) if len(found) <= FEW else None
 
 
 def find_few(matched: Phase, plan: SearchPlan) -> Few | None:

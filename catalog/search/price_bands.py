@@ -1,7 +1,7 @@
 """Bands of prices with round limits: those that facets offer, and finer ones within them, by which limits are met.
 
 The bands of each level lie within those of the level before, so a range between any two limits is made up of few of
-them. A product is in one band of each level, and in those of all prices below a power of ten, because most ranges have
+them. A product is in one band of each level, and in those of all prices below some round ones, because most ranges have
 no lower limit. All prices are in minor units.
 """
 
@@ -17,9 +17,10 @@ ROUND = (0, *(step * power for power in _POWERS for step in (1, 2, 5)))
 _LEVELS = (
     ROUND,
     (0, *(step * power for power in _POWERS for step in range(1, 10))),
+    (*range(10), *(step * power for power in _POWERS for step in range(10, 100, 5))),
     (*range(10), *(step * power for power in _POWERS for step in range(10, 100))),
 )
-_BELOW = tuple(10**power for power in range(7, 2, -1))
+_BELOW = (10**7, *(step * 10**power for power in range(6, 2, -1) for step in (7, 5, 3, 2, 1)))
 LIMITS = _LEVELS[-1]
 """Prices at which a band of the finest level begins: those of two digits and as many zeros as one likes."""
 ENDLESS = 2**63

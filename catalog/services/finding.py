@@ -20,6 +20,7 @@ from catalog.search.facets import FacetRow, Facets
 from catalog.search.interpretation import interpret
 from catalog.search.meaning import Interpretation, shortened, without_least_telling
 from catalog.search.plan import (
+    BY_ID,
     WINDOW,
     Narrowing,
     is_best_walked,
@@ -161,7 +162,8 @@ def _window(
         return all_results.window(start, meaning, deadline=deadline, labelled=labelled)
     if is_numbered:
         raise InvalidParameter("after", "What is sold here has changed meanwhile; start again without it.")
-    phases = plan_phases(choice.meaning, choice.narrowing, choice.frequencies)
+    is_found = choice.everything.hint == BY_ID
+    phases = (choice.everything,) if is_found else plan_phases(choice.meaning, choice.narrowing, choice.frequencies)
     if start.phase >= len(phases):
         return Window((), None, complete=True)
     return candidates.find_window(
@@ -240,6 +242,10 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     after = request.after
     start = Place(after.phase, after.key, after.seen, after.group) if after is not None else Place()
     all_results = _numbered(choice, start)
+    if all_results is not None and all_results.is_vague:
+        within = candidates.find_within_prices(choice.everything)
+        if within is not None:
+            choice, all_results = replace(choice, everything=within, is_walked=True), None
     labelled = with_facets and after is None
     found = _few(request, choice, all_results, labelled=labelled) if after is None and all_results is not None else None
     shown = _shown(request, choice, all_results, labelled=labelled) if found is None else found.shown

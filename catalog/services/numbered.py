@@ -60,6 +60,8 @@ _LEAST = 2 * GROUP
 """If the most popular products have so many that come before all others, the others are none of the same block."""
 _LARGE_GROUP = 200
 """So many are read together where most of them will turn out not to match."""
+_VAGUE = 10 * _LARGE_GROUP
+"""Instead of reading more products than these, most of them in vain, they are looked for by their prices."""
 _TOLD = 2
 """Where candidates are not all among the most popular products, only of so many words, the rarest, is it looked at how
 much they are about them: of frequent words the lists are long and tell little."""
@@ -117,6 +119,11 @@ class Numbered:
     def is_countable(self) -> bool:
         """Whether the lists tell what at least half of the products have, or had when they were numbered."""
         return 2 * len(self.sure) >= self.size
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether there are many products of which the lists do not tell whether they match, and few that do."""
+        return self.size > _VAGUE and not self.is_countable
 
     @property
     def counts_all(self) -> bool:

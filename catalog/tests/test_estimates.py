@@ -340,10 +340,11 @@ def test_all_groups_of_a_page_share_one_deadline(catalogue: Any, monkeypatch: py
 
 @pytest.mark.parametrize("query", ["red", "mouse", ""])
 @pytest.mark.parametrize(("low", "high"), [(501, 502), (1234, 1234), (9_950, 9_999), (499, 499), (1250, 1250)])
-@pytest.mark.parametrize("sort", [Sort.RELEVANCE, Sort.PRICE_ASC])
+@pytest.mark.parametrize(("sort", "vague"), [(Sort.RELEVANCE, 0), (Sort.RELEVANCE, 2_000), (Sort.PRICE_ASC, 2_000)])
 def test_a_range_of_prices_without_a_whole_band_is_searched(
-    catalogue: Any, query: str, low: int, high: int, sort: Sort
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, low: int, high: int, sort: Sort, vague: int
 ) -> None:
+    monkeypatch.setattr(numbered, "_VAGUE", vague)
     request = SearchRequest(query=query, min_price=low, max_price=high, in_stock=True, sort=sort, limit=100)
     page = find_page(request)
     wanted: dict[str, Any] = {"price": {"$gte": low, "$lte": high}, "stock": {"$gt": 0}}
@@ -351,6 +352,49 @@ def test_a_range_of_prices_without_a_whole_band_is_searched(
         wanted["words"] = {"red": "red", "mouse": "mous"}[query]
     true = {str(row["_id"]) for row in catalogue[PRODUCTS].find(wanted, {"_id": 1})}
     assert {result.product.id for result in page.results if result.has_all} == true
+
+
+def test_many_products_that_a_narrow_range_of_prices_leaves_none_of_are_not_read(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered, "_VAGUE", 10)
+    monkeypatch.setattr(numbered, "_LARGE_GROUP", 5)
+    for low, high, bound in ((1_251, 1_252, 0), (1_249, 1_251, 30)):
+        with tracing() as trace:
+            page = find_page(SearchRequest(query="mouse", min_price=low, max_price=high, limit=100), with_facets=False)
+        assert page.complete
+        assert bool(page.results) is bool(bound)
+        reads = [span for span in trace.spans if span.detail == f"find {PRODUCTS}"]
+        assert len(reads) <= 4
+        assert sum(span.documents for span in reads) <= 3 * bound
+
+
+@pytest.mark.parametrize("limit", [3, 7])
+def test_pages_of_a_narrow_range_of_prices_show_every_result_once(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(numbered, "_VAGUE", 10)
+    request, shown = SearchRequest(query="mouse", min_price=1_249, max_price=1_251, limit=limit), list[str]()
+    while True:
+        page = find_page(request)
+        shown += [result.product.id for result in page.results if result.has_all]
+        if page.next_page is None:
+            break
+        request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
+    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find({"words": "mous", "price": 1_250}, {"_id": 1})}
+    assert len(true) > 10
+    assert len(shown) == len(set(shown))
+    assert set(shown) == true
+
+
+def test_where_the_index_of_prices_is_too_slow_the_lists_are_gone_through(
+    catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered, "_VAGUE", 10)
+    request = SearchRequest(query="mouse", min_price=1_249, max_price=1_251, limit=100)
+    true = {result.product.id for result in find_page(request).results}
+    monkeypatch.setattr(candidates, "FEW", 5)
+    assert {result.product.id for result in find_page(request).results} == true
 
 
 def test_sets_that_are_compressed_in_between_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
