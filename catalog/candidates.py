@@ -250,19 +250,19 @@ def find_keys(plan: SearchPlan, *, limit: int) -> list[Key]:
         return _keys(list(cursor), plan)
 
 
-def find_within_prices(matched: Phase) -> Phase | None:
-    """Return the results whose price lies in a narrow range, found along the index of prices.
+def find_within_prices(matched: Phase, *, most: int) -> Phase | None:
+    """Return the query that looks up the results whose price lies in a narrow range, found along the index of prices.
 
-    ``None`` where they are more than :data:`FEW`, or cannot be found in time.
+    ``None`` where they are more than ``most``.
+
+    Raises:
+        mongo.OutOfTime: they cannot be found in time.
     """
     wanted = {"terms": ANY_TERM, **matched.filter}
-    try:
-        with mongo.searching() as database:
-            rows = database[PRODUCTS].find(wanted, {"_id": 1}).hint(PRICE_INDEX).limit(FEW + 1).batch_size(FEW + 2)
-            found = [row["_id"] for row in rows.max_time_ms(_share(_PRICE_SHARE))]
-    except mongo.OutOfTime:
-        return None
-    return among(matched, found) if len(found) <= FEW else None
+    with mongo.searching() as database:
+        rows = database[PRODUCTS].find(wanted, {"_id": 1}).hint(PRICE_INDEX).limit(most + 1).batch_size(most + 2)
+        found = [row["_id"] for row in rows.max_time_ms(_share(_PRICE_SHARE))]
+    return among(matched, found) if len(found) <= most else None
 
 
 def find_few(matched: Phase, plan: SearchPlan) -> Few | None:

@@ -50,10 +50,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not graceful or not lingering.has_ended_sending():
             lingering.close()
             return
-        self.nr_conns += 1
-        self._lingering.append(lingering)
         readable = functools.partial(self._on_lingering_readable, lingering)
         self.poller.register(lingering.connection, selectors.EVENT_READ, readable)
+        self.nr_conns += 1
+        self._lingering.append(lingering)
 
     def _on_lingering_readable(self, lingering: _Lingering, connection: socket.socket) -> None:
         del connection

@@ -16,6 +16,8 @@ MAX_TOTAL = 10_000
 """Results are counted up to this many; no cursor of ours says more."""
 _MAX_SEEN = 50
 _PLACE_LIMITS = (9, 10_000, 9, 99, 99)
+PRICED = 4
+"""The phase of few products in a narrow range of prices, which are all looked at for each page."""
 NUMBERED = 5
 """Phases from this one on are walked through by the numbers of products, and ``key`` is such a number."""
 _LAST_NUMBER = 2**31

@@ -1,8 +1,8 @@
 """Lists of the products that have a term, as compressed sets of numbers, and what can be asked of them.
 
-Products are numbered in the static order, the most popular first, so the smallest numbers of a set are its likeliest
-products. The sets are Roaring bitmaps (Chambi, Lemire, Kaser and Godin, 2016): what is common to several of them is
-found in microseconds, however many products each of them has.
+Products are numbered in the static order, the most popular first, and behind the first pieces by kind of thing, so the
+smallest numbers of a set are its likeliest products. The sets are Roaring bitmaps (Chambi, Lemire, Kaser and Godin,
+2016): what is common to several of them is found in microseconds, however many products each of them has.
 """
 
 from __future__ import annotations

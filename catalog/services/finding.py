@@ -15,12 +15,11 @@ from catalog import candidates, mongo
 from catalog.candidates import Place, Window
 from catalog.documents import to_product
 from catalog.errors import CatalogUnavailable, InvalidParameter
-from catalog.search.cursor import NUMBERED, Cursor
+from catalog.search.cursor import NUMBERED, PRICED, Cursor
 from catalog.search.facets import FacetRow, Facets
 from catalog.search.interpretation import interpret
 from catalog.search.meaning import Interpretation, shortened, without_least_telling
 from catalog.search.plan import (
-    BY_ID,
     WINDOW,
     Narrowing,
     is_best_walked,
@@ -38,6 +37,7 @@ from catalog.services.walking import walk
 from catalog.vocabulary.postings import PostingsGone, read_ids, remembering_lists
 from catalog.vocabulary.store import lexicon
 
+_CHANGED = "What is sold here has changed meanwhile; start again without it."
 _TRIES = 3
 _SPARE = 10
 """So many products more than are wanted are read where some of them may not match."""
@@ -161,9 +161,12 @@ def _window(
     if all_results is not None and (is_numbered or start == Place()):
         return all_results.window(start, meaning, deadline=deadline, labelled=labelled)
     if is_numbered:
-        raise InvalidParameter("after", "What is sold here has changed meanwhile; start again without it.")
-    is_found = choice.everything.hint == BY_ID
-    phases = (choice.everything,) if is_found else plan_phases(choice.meaning, choice.narrowing, choice.frequencies)
+        raise InvalidParameter("after", _CHANGED)
+    is_priced = start.phase == PRICED
+    phases = (
+        plan_phases(choice.meaning, choice.narrowing, choice.frequencies) if not is_priced else (choice.everything,)
+    )
+    start = start if not is_priced else Place()
     if start.phase >= len(phases):
         return Window((), None, complete=True)
     return candidates.find_window(
@@ -197,10 +200,15 @@ class _Found:
     related: list[tuple[Candidate, Ranking]]
 
 
-def _shown(request: SearchRequest, choice: Choice, all_results: Numbered | None, *, labelled: bool) -> _Shown:
-    """Rank one window after the other until the page is full: some of what the lists tell of may no longer match."""
+def _shown(
+    request: SearchRequest, choice: Choice, all_results: Numbered | None, place: Place, *, labelled: bool
+) -> _Shown:
+    """Rank one window after the other until the page is full: some of what the lists tell of may no longer match.
+
+    Args:
+        place: where the first window begins.
+    """
     after = request.after
-    place = Place(after.phase, after.key, after.seen, after.group) if after is not None else Place()
     offset = after.offset if after is not None else 0
     windows: list[tuple[Window, Ranking]] = []
     shown: list[tuple[Candidate, Ranking]] = []
@@ -242,13 +250,13 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
     after = request.after
     start = Place(after.phase, after.key, after.seen, after.group) if after is not None else Place()
     all_results = _numbered(choice, start)
-    if all_results is not None and all_results.is_vague:
-        within = candidates.find_within_prices(choice.everything)
+    if start.phase == PRICED or (after is None and all_results is not None and all_results.is_vague):
+        within = _within_prices(choice, is_needed=start.phase == PRICED)
         if within is not None:
-            choice, all_results = replace(choice, everything=within, is_walked=True), None
+            choice, all_results, start = within, None, Place(PRICED)
     labelled = with_facets and after is None
     found = _few(request, choice, all_results, labelled=labelled) if after is None and all_results is not None else None
-    shown = _shown(request, choice, all_results, labelled=labelled) if found is None else found.shown
+    shown = _shown(request, choice, all_results, start, labelled=labelled) if found is None else found.shown
     window, best = shown.first, shown.ranked
     if not best and (shown.end is not None or not shown.complete):
         # That nothing was found in time does not mean that there is nothing.
@@ -269,6 +277,23 @@ def _ranked(request: SearchRequest, choice: Choice, *, with_facets: bool) -> Pag
         complete=shown.complete,
     )
     return replace(page, results=_results([*best, *related], full=len(best), request=request))
+
+
+def _within_prices(choice: Choice, *, is_needed: bool) -> Choice | None:
+    """Return the choice of few products that a narrow range of prices leaves; ``None`` where that is not to be had.
+
+    Args:
+        is_needed: whether the pages before were of these products, and cannot be gone on with otherwise.
+    """
+    try:
+        within = candidates.find_within_prices(choice.everything, most=WINDOW)
+    except mongo.OutOfTime:
+        if is_needed:
+            raise CatalogUnavailable("The search took too long.") from None
+        return None
+    if within is None and is_needed:
+        raise InvalidParameter("after", _CHANGED)
+    return replace(choice, everything=within, is_walked=True) if within is not None else None
 
 
 def _results(shown: Sequence[tuple[Candidate, Ranking]], *, full: int, request: SearchRequest) -> tuple[Result, ...]:
@@ -293,7 +318,8 @@ class _Fewer:
         candidates: those that were walked to.
         by_id, numbers: how many of the meanings with fewer and fewer words come before the one that each is a result
             of, those that were walked to and that have changed, and others by number.
-        results: of the fewest words, which all of those are results of; ``None`` where all were walked to.
+        results: of the fewest words, with a query that matches all of those and what has all words; ``None`` where all
+            were walked to.
     """
 
     candidates: list[Candidate]
@@ -308,10 +334,12 @@ def _with_fewer_words(choice: Choice, *, most: int, deadline: float) -> _Fewer:
     by_id: dict[str, int] = {}
     numbers: dict[int, int] = {}
     last: Numbered | None = None
+    phases = [choice.everything]
     for place, meaning in enumerate(shortened(choice.meaning)):
         if len(by_id) + len(numbers) >= most:
             break
         fewer = _choice(meaning, choice.number, choice.narrowing)
+        phases.append(fewer.everything)
         results = _numbered(fewer, enough=most)
         if results is None:
             window = _window(fewer, None, Place(), meaning=choice.meaning, deadline=deadline)
@@ -322,6 +350,9 @@ def _with_fewer_words(choice: Choice, *, most: int, deadline: float) -> _Fewer:
             last = results
             by_id = {str(each): place for each in results.recent.ids} | by_id
             numbers = dict.fromkeys(results.best(choice.meaning, most), place) | numbers
+    if last is not None and any(want.parts for want in choice.meaning.wants):
+        # What has a synonym of several words together need not have those of them that are left.
+        last = replace(last, everything=replace(last.everything, filter={"$or": [phase.filter for phase in phases]}))
     return _Fewer(found, by_id, numbers, last)
 
 
@@ -333,15 +364,14 @@ def _few(request: SearchRequest, choice: Choice, results: Numbered, *, labelled:
     wanted = _wanted_at_least(request)
     if not 0 < results.size + len(results.recent.ids) < wanted:
         return None
-    deadline = candidates.deadline()
-    fewer = _with_fewer_words(choice, most=wanted + _SPARE, deadline=deadline)
+    fewer = _with_fewer_words(choice, most=wanted + _SPARE, deadline=candidates.deadline())
     if fewer.candidates or fewer.results is None or fewer.results.state != results.state:
         return None
     numbers = dict.fromkeys((*chain.from_iterable(results.sets), *fewer.numbers))
     ids = dict(zip(numbers, read_ids(results.state, numbers), strict=True))
     known = {*ids.values(), *results.recent.ids, *fewer.results.recent.ids}
     try:
-        read = fewer.results.find(known, choice.meaning, deadline=deadline, labelled=labelled)
+        read = fewer.results.find(known, choice.meaning, deadline=candidates.deadline(), labelled=labelled)
     except mongo.OutOfTime:
         return _Found(_Shown(Window((), None, complete=False), Ranking(choice.meaning), [], None, complete=False), [])
     has_all = Ranking(choice.meaning).has_all
@@ -349,7 +379,7 @@ def _few(request: SearchRequest, choice: Choice, results: Numbered, *, labelled:
     with span("rank"):
         ranking, ranked = rank(choice.meaning, window.candidates)
         shown = _Shown(window, ranking, [(each, ranking) for each in ranked], None, complete=window.complete)
-        places = fewer.by_id | {str(ids[number]): place for number, place in fewer.numbers.items()}
+        places = {str(ids[number]): place for number, place in fewer.numbers.items()} | fewer.by_id
         others = [candidate for candidate in read if not has_all(candidate) and candidate.id in places]
         return _Found(shown, _first_of(others, places, ranking, most=wanted - len(ranked)))
 
@@ -364,9 +394,9 @@ def _related(request: SearchRequest, choice: Choice, shown: _Shown) -> list[tupl
     fewer = _with_fewer_words(choice, most=missing + len(seen) + _SPARE, deadline=deadline)
     found, places = fewer.candidates, fewer.by_id
     if fewer.results is not None:
-        # All of them at once: what was found with fewer words left out, the last query matches as well.
+        # All of them at once: what was found with fewer words left out, that query matches as well.
         ids = read_ids(fewer.results.state, fewer.numbers)
-        places = places | {str(each): place for each, place in zip(ids, fewer.numbers.values(), strict=True)}
+        places = {str(each): place for each, place in zip(ids, fewer.numbers.values(), strict=True)} | places
         known = {*seen, *(candidate.id for candidate in found)}
         with suppress(mongo.OutOfTime):
             wanted = [ObjectId(each) for each in places if each not in known]
@@ -437,7 +467,8 @@ def _facets(request: SearchRequest, choice: Choice, window: Window, all_results:
     elif all_results is not None and tells_counts(all_results):
         shown = Source(choice.everything, all_results, first=first)
     else:
-        shown = source_of(choice.everything, all_results)
+        # The same products are counted whatever the page.
+        shown = source_of(choice.everything, all_results if request.after is None else _numbered(choice))
     return facets_of(request, matched, shown=shown)
 
 

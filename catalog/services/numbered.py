@@ -157,14 +157,14 @@ class Numbered:
         return total
 
     def first(self, limit: int) -> Phase:
-        """Return the query that matches the first ``limit`` results, in their static order within each phase."""
+        """Return the query that matches the first ``limit`` results, phase by phase those of the smallest numbers."""
         numbers = list(islice(chain.from_iterable(self.sets), limit + 1))
         ids = read_ids(self.state, numbers[:limit])
         is_cut = len(numbers) > limit or not self.recent.complete
         return among(self.everything, {*ids, *self.recent.ids}, cut=is_cut)
 
     def _block(self, start: Place) -> tuple[list[int], Place | None]:
-        """Return the numbers of the next candidates from a place on, in static order, and where others follow."""
+        """Return the numbers of the next candidates from a place on, ascending by phase, and where others follow."""
         phase = start.phase - NUMBERED if start.phase >= NUMBERED else 0
         after = start.key if start.phase >= NUMBERED else -1
         most = _LARGE_BLOCK if self.size <= _LARGE_BLOCK else BLOCK
@@ -180,7 +180,7 @@ class Numbered:
             numbers += taken[:wanted]
             if wanted and taken:
                 end = Place(NUMBERED + phase, taken[:wanted][-1])
-            if len(taken) > wanted or (is_enough and any(self.sets[phase + 1 :])):
+            if len(taken) > wanted or (is_enough and (not self.complete or any(self.sets[phase + 1 :]))):
                 return numbers, end
             phase, after = phase + 1, -1
         return numbers, None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import random
+from collections.abc import Collection
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import orjson
@@ -17,7 +19,7 @@ from catalog import candidates, mongo
 from catalog.candidates import Place
 from catalog.errors import CatalogUnavailable, InvalidParameter
 from catalog.indexes import PRODUCTS
-from catalog.search.cursor import Cursor, decode_cursor
+from catalog.search.cursor import PRICED, Cursor, decode_cursor
 from catalog.search.estimate import MARKS, Told, about_term
 from catalog.search.impacts import AMOUNTS, CHARACTERS, SATURATED, tier_of
 from catalog.search.index_keys import TIE_BITS
@@ -208,7 +210,14 @@ def test_of_few_results_those_are_a_block_that_lead_and_all_others_another(
 @pytest.mark.parametrize("limit", [7, 20, 50])
 @pytest.mark.parametrize(("group", "block"), [(15, 45), (30, 60), (200, 400)])
 @pytest.mark.parametrize(
-    ("least", "large", "query"), [(120, 0, "mouse"), (20, 0, "mouse"), (20, 1_000, "laptop mouse")]
+    ("limits", "query"),
+    [
+        ((120, 0, 10_000), "mouse"),
+        ((20, 0, 10_000), "mouse"),
+        ((20, 1_000, 10_000), "laptop mouse"),
+        ((20, 0, 10), "sony"),  # The first pieces suffice to tell how many there are at least.
+        ((20, 0, 10), "red"),
+    ],
 )
 def test_pages_of_any_size_show_every_result_once_over_groups_and_blocks(
     catalogue: Any,
@@ -216,10 +225,13 @@ def test_pages_of_any_size_show_every_result_once_over_groups_and_blocks(
     limit: int,
     group: int,
     block: int,
-    least: int,
-    large: int,
+    limits: tuple[int, int, int],
     query: str,
 ) -> None:
+    least, large, cap = limits
+    if cap < 100:
+        monkeypatch.setattr(numbered, "_is_little", lambda *_: False)
+    monkeypatch.setattr(numbered, "TOTAL_CAP", cap)
     monkeypatch.setattr(numbered, "_LEAST", least)
     monkeypatch.setattr(numbered, "_LARGE_BLOCK", large)
     monkeypatch.setattr(numbered, "GROUP", group)
@@ -235,7 +247,7 @@ def test_pages_of_any_size_show_every_result_once_over_groups_and_blocks(
         if page.next_page is None:
             break
         request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
-    assert set(sizes[:-1]) == {limit}, "each page but the last is full"
+    assert set(sizes[:-1]) <= {limit}, "each page but the last is full"
     everything = _choice(interpret(query, lexicon)[0], 0, Narrowing()).everything
     true = {str(row["_id"]) for row in catalogue[PRODUCTS].find(everything.filter, {"_id": 1})}
     assert len(shown) == len(set(shown))
@@ -387,14 +399,48 @@ def test_pages_of_a_narrow_range_of_prices_show_every_result_once(
     assert set(shown) == true
 
 
-def test_where_the_index_of_prices_is_too_slow_the_lists_are_gone_through(
+def pages_of(request: SearchRequest, *, late: Collection[int]) -> list[str]:
+    """Return what all pages show, where the index of prices is too slow for some of them, by number."""
+    found = candidates.find_within_prices
+    shown: list[str] = []
+    for number in count():
+
+        def sometimes(*given: Any, is_late: bool = number in late, **named: Any) -> Any:
+            if is_late:
+                raise mongo.OutOfTime("late")
+            return found(*given, **named)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(candidates, "find_within_prices", sometimes)
+            page = find_page(request)
+        shown += [result.product.id for result in page.results if result.has_all]
+        if page.next_page is None:
+            return shown
+        request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
+    raise AssertionError
+
+
+def test_the_pages_of_a_narrow_range_of_prices_go_on_as_they_began(
     catalogue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numbered, "_VAGUE", 10)
-    request = SearchRequest(query="mouse", min_price=1_249, max_price=1_251, limit=100)
-    true = {result.product.id for result in find_page(request).results}
-    monkeypatch.setattr(candidates, "FEW", 5)
-    assert {result.product.id for result in find_page(request).results} == true
+    monkeypatch.setattr(numbered, "_LARGE_GROUP", 5)
+    request = SearchRequest(query="mouse", min_price=1_249, max_price=1_251, limit=4)
+    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find({"words": "mous", "price": 1_250}, {"_id": 1})}
+    for late in ((), (0,), (0, 1, 2)):
+        shown = pages_of(request, late=late)
+        assert len(shown) == len(set(shown))
+        assert set(shown) == true
+    with pytest.raises(CatalogUnavailable, match="too long"):
+        pages_of(request, late=(1,))
+    page = find_page(request)
+    assert page.next_page is not None
+    assert page.next_page.phase == PRICED
+    monkeypatch.setattr(finding, "WINDOW", 5)
+    with pytest.raises(InvalidParameter, match="changed meanwhile"):
+        find_page(replace(request, after=page.next_page))
+    shown = pages_of(request, late=())  # They are too many now, and the lists are gone through.
+    assert set(shown) == true
 
 
 def test_sets_that_are_compressed_in_between_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ POSTINGS = "search_postings"
 _TIER_BYTES = 300
 """About what a list takes besides its numbers."""
 _AFTER_SLASH = chr(ord("/") + 1)
-LISTS = "numbered"
+LISTS = "numbered_lists"
 """Where the state of the vocabulary tells which build searches use. Once documents of a build look otherwise, this has
 to have another name, so that processes of the former version, which run on during an upgrade, do without lists."""
 FORMER_LISTS = "lists"
