@@ -256,13 +256,13 @@ def test_clients_that_do_not_close_keep_nobody_waiting(tmp_path: Path, products_
 
 
 def test_an_answer_is_whole_though_its_client_goes_on_sending(tmp_path: Path, products_db: Any) -> None:
-    store(*(draft(f"M-{number}", name="Wireless Mouse", description="mouse " * 300) for number in range(60)))
+    store(*(draft(f"M-{number}", name="Wireless Mouse", description="mouse " * 300) for number in range(30)))
     with web_process(BASE, tmp_path, HTTPS="false", RATE_LIMIT_SEARCH="") as (_, port):
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # Most of the answer waits in the server.
         connection.settimeout(10)
         connection.connect(("127.0.0.1", port))
-        connection.sendall(b"GET /api/search?query=mouse&limit=50 HTTP/1.1\r\nHost: shop.example\r\n")
+        connection.sendall(b"GET /api/search?query=mouse HTTP/1.1\r\nHost: shop.example\r\n")
         # What follows the headers is never read as a request, and lies there when the server closes.
         connection.sendall(b"Connection: close\r\n\r\n" + b"x" * 30_000)
         time.sleep(1)
@@ -271,7 +271,7 @@ def test_an_answer_is_whole_though_its_client_goes_on_sending(tmp_path: Path, pr
         assert answer.status == 200
         body = answer.read()
         assert len(body) == int(answer.headers["Content-Length"]) > 40_000
-        assert json.loads(body)["count"] == 50
+        assert json.loads(body)["count"] == 20
 
 
 def test_the_health_check_says_no_where_nothing_answers() -> None:
