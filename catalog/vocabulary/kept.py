@@ -18,7 +18,7 @@ BLOCK = 64
 """So many ids are stored together."""
 ID_BYTES = 12
 _LIST_BYTES = 4 * 2**20
-_BLOCKS = 2_048
+_BLOCKS = 4_096
 """So many blocks of ids are kept, those of the most popular products."""
 _ENTRY_BYTES = 250
 
