@@ -180,12 +180,12 @@ def test_few_results_that_are_not_read_in_time_are_no_empty_page(
 def test_a_slow_look_for_fewer_words_does_not_cost_the_results_of_all(
     exact_query: str, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    settings.SEARCH_BUDGET_MS = 300
+    settings.SEARCH_BUDGET_MS = 1_000
     with_fewer_words = finding._with_fewer_words
 
     def slowly(*given: Any, **named: Any) -> Any:
         found = with_fewer_words(*given, **named)
-        time.sleep(0.35)
+        time.sleep(1.1)
         return found
 
     monkeypatch.setattr(finding, "_with_fewer_words", slowly)
