@@ -10,7 +10,6 @@ from zlib import crc32
 import pytest
 
 from cachelayer.trace import tracing
-from catalog.indexes import PRODUCTS
 from catalog.search.index_keys import brand_term
 from catalog.search.postings import FIRST_PIECES, keys_of, term_key, word_key
 from catalog.search.request import SearchRequest
