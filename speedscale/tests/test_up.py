@@ -193,6 +193,7 @@ def more_visitors(run: Run) -> str:
     """Send some more visitors; return what they were answered."""
     told = StringIO()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    mongo.close()  # Tests before have left connections to another server.
     try:
         with override_settings(MONGO_URI=read_endpoints(run.data_dir).mongo_uri, MONGO_DB="speedscale"):
             call_command("generate_traffic", rate=5, seconds=1, url=run.url, stdout=told)
