@@ -250,6 +250,11 @@ def find_keys(plan: SearchPlan, *, limit: int) -> list[Key]:
         return _keys(list(cursor), plan)
 
 
+def within_prices(matched: Phase) -> dict[str, Any]:
+    """Return the filter of a phase with a term, by which the index of prices can be walked along."""
+    return {"terms": ANY_TERM, **matched.filter}
+
+
 def find_within_prices(matched: Phase, *, most: int) -> Phase | None:
     """Return the query that looks up the results whose price lies in a narrow range, found along the index of prices.
 
@@ -258,9 +263,14 @@ def find_within_prices(matched: Phase, *, most: int) -> Phase | None:
     Raises:
         mongo.OutOfTime: they cannot be found in time.
     """
-    wanted = {"terms": ANY_TERM, **matched.filter}
     with mongo.searching() as database:
-        rows = database[PRODUCTS].find(wanted, {"_id": 1}).hint(PRICE_INDEX).limit(most + 1).batch_size(most + 2)
+        rows = (
+            database[PRODUCTS]
+            .find(within_prices(matched), {"_id": 1})
+            .hint(PRICE_INDEX)
+            .limit(most + 1)
+            .batch_size(most + 2)
+        )
         found = [row["_id"] for row in rows.max_time_ms(_share(_PRICE_SHARE))]
     return among(matched, found) if len(found) <= most else None
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Collection
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import orjson
@@ -19,7 +17,7 @@ from catalog import candidates, mongo
 from catalog.candidates import Place
 from catalog.errors import CatalogUnavailable, InvalidParameter
 from catalog.indexes import PRODUCTS
-from catalog.search.cursor import PRICED, Cursor, decode_cursor
+from catalog.search.cursor import Cursor, decode_cursor
 from catalog.search.estimate import MARKS, Told, about_term
 from catalog.search.impacts import AMOUNTS, CHARACTERS, SATURATED, tier_of
 from catalog.search.index_keys import TIE_BITS
@@ -38,7 +36,7 @@ from catalog.search.postings import (
     wanted_phases,
 )
 from catalog.search.ranking import ADJACENT, Ranking
-from catalog.search.request import SearchRequest, Sort
+from catalog.search.request import SearchRequest
 from catalog.services import finding, numbered
 from catalog.services.editing import change_product
 from catalog.services.finding import _choice, _numbered, find_page
@@ -348,99 +346,6 @@ def test_all_groups_of_a_page_share_one_deadline(catalogue: Any, monkeypatch: py
     monkeypatch.setattr(candidates, "find_among", noted)
     assert len(find_page(SearchRequest(query="mouse"), with_facets=False).results) == 20
     assert len(until) == 1
-
-
-@pytest.mark.parametrize("query", ["red", "mouse", ""])
-@pytest.mark.parametrize(("low", "high"), [(501, 502), (1234, 1234), (9_950, 9_999), (499, 499), (1250, 1250)])
-@pytest.mark.parametrize(("sort", "vague"), [(Sort.RELEVANCE, 0), (Sort.RELEVANCE, 2_000), (Sort.PRICE_ASC, 2_000)])
-def test_a_range_of_prices_without_a_whole_band_is_searched(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, query: str, low: int, high: int, sort: Sort, vague: int
-) -> None:
-    monkeypatch.setattr(numbered, "_VAGUE", vague)
-    request = SearchRequest(query=query, min_price=low, max_price=high, in_stock=True, sort=sort, limit=100)
-    page = find_page(request)
-    wanted: dict[str, Any] = {"price": {"$gte": low, "$lte": high}, "stock": {"$gt": 0}}
-    if query:
-        wanted["words"] = {"red": "red", "mouse": "mous"}[query]
-    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find(wanted, {"_id": 1})}
-    assert {result.product.id for result in page.results if result.has_all} == true
-
-
-def test_many_products_that_a_narrow_range_of_prices_leaves_none_of_are_not_read(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(numbered, "_VAGUE", 10)
-    monkeypatch.setattr(numbered, "_LARGE_GROUP", 5)
-    for low, high, bound in ((1_251, 1_252, 0), (1_249, 1_251, 30)):
-        with tracing() as trace:
-            page = find_page(SearchRequest(query="mouse", min_price=low, max_price=high, limit=100), with_facets=False)
-        assert page.complete
-        assert bool(page.results) is bool(bound)
-        reads = [span for span in trace.spans if span.detail == f"find {PRODUCTS}"]
-        assert len(reads) <= 4
-        assert sum(span.documents for span in reads) <= 3 * bound
-
-
-@pytest.mark.parametrize("limit", [3, 7])
-def test_pages_of_a_narrow_range_of_prices_show_every_result_once(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch, limit: int
-) -> None:
-    monkeypatch.setattr(numbered, "_VAGUE", 10)
-    request, shown = SearchRequest(query="mouse", min_price=1_249, max_price=1_251, limit=limit), list[str]()
-    while True:
-        page = find_page(request)
-        shown += [result.product.id for result in page.results if result.has_all]
-        if page.next_page is None:
-            break
-        request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
-    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find({"words": "mous", "price": 1_250}, {"_id": 1})}
-    assert len(true) > 10
-    assert len(shown) == len(set(shown))
-    assert set(shown) == true
-
-
-def pages_of(request: SearchRequest, *, late: Collection[int]) -> list[str]:
-    """Return what all pages show, where the index of prices is too slow for some of them, by number."""
-    found = candidates.find_within_prices
-    shown: list[str] = []
-    for number in count():
-
-        def sometimes(*given: Any, is_late: bool = number in late, **named: Any) -> Any:
-            if is_late:
-                raise mongo.OutOfTime("late")
-            return found(*given, **named)
-
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(candidates, "find_within_prices", sometimes)
-            page = find_page(request)
-        shown += [result.product.id for result in page.results if result.has_all]
-        if page.next_page is None:
-            return shown
-        request = replace(request, after=decode_cursor(page.next_page.encoded(), sort="relevance"))
-    raise AssertionError
-
-
-def test_the_pages_of_a_narrow_range_of_prices_go_on_as_they_began(
-    catalogue: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(numbered, "_VAGUE", 10)
-    monkeypatch.setattr(numbered, "_LARGE_GROUP", 5)
-    request = SearchRequest(query="mouse", min_price=1_249, max_price=1_251, limit=4)
-    true = {str(row["_id"]) for row in catalogue[PRODUCTS].find({"words": "mous", "price": 1_250}, {"_id": 1})}
-    for late in ((), (0,), (0, 1, 2)):
-        shown = pages_of(request, late=late)
-        assert len(shown) == len(set(shown))
-        assert set(shown) == true
-    with pytest.raises(CatalogUnavailable, match="too long"):
-        pages_of(request, late=(1,))
-    page = find_page(request)
-    assert page.next_page is not None
-    assert page.next_page.phase == PRICED
-    monkeypatch.setattr(finding, "WINDOW", 5)
-    with pytest.raises(InvalidParameter, match="changed meanwhile"):
-        find_page(replace(request, after=page.next_page))
-    shown = pages_of(request, late=())  # They are too many now, and the lists are gone through.
-    assert set(shown) == true
 
 
 def test_sets_that_are_compressed_in_between_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
